@@ -1,0 +1,63 @@
+PYTHON ?= python3
+# TensorFlow 2.18, the lowest supported, has no wheels for Python 3.13.
+LOWEST_PYTHON ?= python3.11
+# Each worker imports TensorFlow, so more of them want memory before they want cores.
+WORKERS ?= 2
+DATA ?= digits
+ARGS ?=
+
+export TF_CPP_MIN_LOG_LEVEL := 3
+
+# A stamp is named after the interpreter, so that another PYTHON makes a new environment.
+stamp = $(1)/installed-for-$(subst /,-,$(2))
+TRAIN := $(call stamp,.venv-train,$(PYTHON))
+TEST := $(call stamp,.venv-test,$(PYTHON))
+LOWEST := $(call stamp,.venv-lowest,$(LOWEST_PYTHON))
+
+# $(call install,ENVIRONMENT,INTERPRETER,PIP ARGUMENTS)
+define install
+	$(2) -m venv --clear $(1)
+	$(1)/bin/python -m pip install --quiet --disable-pip-version-check $(3)
+	@touch $@
+endef
+
+.PHONY: help train test lint format types test-lowest clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+train: $(TRAIN) ## train, measure, save and export a VAE; DATA=mnist ARGS='--epochs 50'
+	.venv-train/bin/tfvae train $(DATA) $(ARGS)
+
+test: $(TEST) ## the gate: lint, format, types, tests, doctests
+	.venv-test/bin/ruff check .
+	.venv-test/bin/ruff format --check .
+	.venv-test/bin/mypy
+	.venv-test/bin/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile $(ARGS)
+
+lint: $(TEST) ## only the linter
+	.venv-test/bin/ruff check .
+
+format: $(TEST) ## rewrite the files in the project's format
+	.venv-test/bin/ruff check --select=I --fix .
+	.venv-test/bin/ruff format .
+
+types: $(TEST) ## only the type checker
+	.venv-test/bin/mypy
+
+test-lowest: $(LOWEST) ## the tests with the oldest dependencies that are allowed
+	.venv-lowest/bin/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile $(ARGS)
+
+clean: ## remove what these targets made, but not saved_models/
+	rm -rf .venv-train .venv-test .venv-lowest
+	rm -rf .pytest_cache .mypy_cache .ruff_cache build dist
+	find tfvae tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(TRAIN): pyproject.toml
+	$(call install,.venv-train,$(PYTHON),--editable '.[all]')
+
+$(TEST): pyproject.toml
+	$(call install,.venv-test,$(PYTHON),--editable '.[dev]')
+
+$(LOWEST): pyproject.toml tests/lowest.txt
+	$(call install,.venv-lowest,$(LOWEST_PYTHON),--constraint tests/lowest.txt --editable '.[dev]')

@@ -1,0 +1,24 @@
+"""What tests and doctests share: a quiet TensorFlow on the CPU, and names."""
+
+import os
+
+# TensorFlow reads both when it is first imported.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _names(doctest_namespace: dict[str, Any]) -> None:
+    """Give the examples in docstrings the names that the README imports."""
+    import keras
+    import numpy as np
+    import tensorflow as tf
+    import tensorflow_probability as tfp
+
+    import tfvae
+
+    doctest_namespace.update(keras=keras, np=np, tf=tf, tfp=tfp, tfvae=tfvae)

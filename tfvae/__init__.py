@@ -1,0 +1,23 @@
+"""Variational autoencoders for Keras 3, TensorFlow and TensorFlow Probability."""
+
+from tfvae import (
+    datasets,
+    distributions,
+    evidence,
+    layers,
+    networks,
+    objectives,
+    priors,
+)
+from tfvae.vae import VAE
+
+__all__ = [
+    "VAE",
+    "datasets",
+    "distributions",
+    "evidence",
+    "layers",
+    "networks",
+    "objectives",
+    "priors",
+]

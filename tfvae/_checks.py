@@ -1,0 +1,81 @@
+"""Argument checks: each names the argument, what was expected and what came."""
+
+import math
+import numbers
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import numpy as np
+
+__all__ = [
+    "describe",
+    "event_shape",
+    "finite_number",
+    "has_shape",
+    "one_of",
+    "positive_int",
+]
+
+
+def positive_int(name: str, value: Any) -> int:
+    """Returns `value` as an int of at least 1, or raises ValueError."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
+        raise ValueError(f"`{name}` must be a positive integer. Received: {value!r}.")
+    return int(value)
+
+
+def finite_number(name: str, value: Any, *, above: float = -math.inf) -> float:
+    """Returns `value` as a finite float greater than `above`, or raises ValueError."""
+    valid = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not valid or not math.isfinite(value) or value <= above:
+        bound = "" if above == -math.inf else f" greater than {above:g}"
+        raise ValueError(
+            f"`{name}` must be a finite number{bound}. Received: {value!r}."
+        )
+    return float(value)
+
+
+def one_of(name: str, value: Any, options: Collection[Any]) -> Any:
+    """Returns `value` if it is one of `options`, or raises ValueError."""
+    if not any(value is option or value == option for option in options):
+        expected = ", ".join(repr(option) for option in options)
+        raise ValueError(f"`{name}` must be one of {expected}. Received: {value!r}.")
+    return value
+
+
+def event_shape(value: int | Sequence[int]) -> tuple[int, ...]:
+    """Returns an event shape as a tuple of at least one positive int."""
+    axes = [value] if isinstance(value, numbers.Integral) else value
+    if isinstance(axes, str) or not isinstance(axes, Sequence) or not axes:
+        raise ValueError(
+            "`event_shape` must be a positive integer or a non-empty sequence of "
+            f"them. Received: {value!r}."
+        )
+    return tuple(positive_int("event_shape", axis) for axis in axes)
+
+
+def has_shape(name: str, shape: Sequence[int | None], expected: Sequence[int]) -> None:
+    """Raises ValueError unless `shape` is `[batch, *expected]`."""
+    fits = len(shape) == len(expected) + 1 and all(
+        size is None or size == want
+        for size, want in zip(shape[1:], expected, strict=True)
+    )
+    if not fits:
+        hint = ""
+        if list(shape) == list(expected):
+            hint = (
+                " The batch axis is missing: pass `x[None]` for one example, or "
+                "`dataset.batch(...)` for a dataset of single ones."
+            )
+        want = ", ".join(["batch", *map(str, expected)])
+        raise ValueError(
+            f"`{name}` must have the shape [{want}]. "
+            f"Received the shape {list(shape)}.{hint}"
+        )
+
+
+def describe(value: Any) -> str:
+    """Returns a short description of a value for an error message."""
+    if isinstance(value, np.ndarray):
+        return f"an array of shape {list(value.shape)} and dtype {value.dtype}"
+    return f"{type(value).__name__}"

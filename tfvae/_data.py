@@ -1,0 +1,285 @@
+"""What goes into a model is checked here, on the host, before anything is trained.
+
+Keras takes its data as `x`, `y` and `sample_weight`. A VAE has no `y`, and Keras drops
+the weights of data without one, so wherever there are weights a `y` of no columns takes
+its place.
+"""
+
+import contextlib
+import re
+import types
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfvae import _checks
+from tfvae.layers import DistributionLayer
+
+__all__ = ["UNSHUFFLED", "Source", "check_array", "clear_errors", "prepare"]
+
+UNSHUFFLED = (tf.data.Dataset, types.GeneratorType)
+"""Sources whose order is their own, for which Keras warns of `shuffle=True`."""
+
+_ROWS = 1024
+"""Rows of an array that are checked at once, to bound the memory of a check."""
+
+_WEIGHTS = "`sample_weight` must hold finite numbers of at least 0."
+
+
+class Source(NamedTuple):
+    """Checked data as the arguments of Keras, and its number of examples if known."""
+
+    x: Any
+    y: Any
+    sample_weight: Any
+    size: int | None
+
+
+def prepare(
+    layer: DistributionLayer,
+    x: Any,
+    y: Any = None,
+    sample_weight: Any = None,
+    *,
+    name: str = "x",
+    support: bool = True,
+) -> Source:
+    """Checks any data source that Keras takes.
+
+    Args:
+        layer: The layer whose event shape and support the data must have.
+        x: Arrays, tensors, a `tf.data.Dataset`, a `keras.utils.PyDataset` or a
+            generator; the elements or the argument itself may be `x`, `(x,)` or
+            `(x, None, sample_weight)`.
+        y: Must be None.
+        sample_weight: Weights [N] of arrays, or None.
+        name: Name of the argument, for the errors.
+        support: Whether values without a density are refused.
+
+    Returns:
+        The data as `keras.Model.fit` takes them.
+
+    Raises:
+        ValueError: With the first thing that is wrong.
+    """
+    if isinstance(x, tuple):
+        x, y, sample_weight = _unpack(name, x, sample_weight)
+    _refuse_targets(name, y)
+
+    def check(element: Any) -> tuple[Any, ...]:
+        value, _, weight = _unpack(name, element, None)
+        value = check_array(layer, value, name=name, support=support)
+        return _pack(value, _check_weights(weight, len(value)))
+
+    if isinstance(x, tf.data.Dataset):
+        _refuse_weights(x, sample_weight)
+        return Source(_checked_dataset(layer, x, name, support), None, None, None)
+    if isinstance(x, keras.utils.PyDataset):
+        _refuse_weights(x, sample_weight)
+        return Source(_CheckedPyDataset(x, check), None, None, None)
+    if isinstance(x, Iterator):
+        _refuse_weights(x, sample_weight)
+        return Source((check(element) for element in x), None, None, None)
+    if not hasattr(x, "__array__") and not isinstance(x, list):
+        # Distributed datasets and other loaders that Keras knows how to read.
+        return Source(x, None, sample_weight, None)
+    x = check_array(layer, x, name=name, support=support)
+    weights = _check_weights(sample_weight, len(x))
+    if weights is None:
+        return Source(x, None, None, len(x))
+    return Source(x, np.zeros((len(x), 0), np.float32), weights, len(x))
+
+
+def check_array(
+    layer: DistributionLayer, x: Any, *, name: str = "x", support: bool = True
+) -> Any:
+    """Checks an array or tensor [B, *event] and returns it as one.
+
+    Raises:
+        ValueError: If it does not hold numbers, has another shape, is empty, or holds
+            values that are not finite or (with `support`) have no density.
+    """
+    if not isinstance(x, np.ndarray | tf.Tensor):
+        try:
+            x = np.asarray(x)
+        except ValueError as error:
+            raise ValueError(
+                f"`{name}` must be an array of numbers. Received: "
+                f"{type(x).__name__}, which is not rectangular."
+            ) from error
+    dtype = tf.as_dtype(x.dtype) if _is_numeric(x.dtype) else None
+    if dtype is None:
+        raise ValueError(
+            f"`{name}` must hold real numbers. Received the dtype {x.dtype}."
+        )
+    _checks.has_shape(name, tuple(x.shape), layer.event_shape)
+    if isinstance(x, tf.Tensor) and not hasattr(x, "numpy"):
+        return x
+    if len(x) == 0:
+        raise ValueError(f"`{name}` is empty: its shape is {list(x.shape)}.")
+    for start in range(0, len(x), _ROWS):
+        part = np.asarray(x[start : start + _ROWS])
+        bad = layer.unsupported(part) if support else ~_finite(part)
+        places = np.argwhere(np.asarray(bad))
+        if len(places):
+            value = part[tuple(places[0])]
+            places[0][0] += start
+            where = ", ".join(map(str, places[0]))
+            raise ValueError(
+                _complaint(layer, name, bool(np.isfinite(value)))
+                + f" Received: {value} at [{where}]."
+            )
+    return x
+
+
+@contextlib.contextmanager
+def clear_errors() -> Iterator[None]:
+    """Turns an assertion of a checked dataset into the ValueError it stands for."""
+    try:
+        yield
+    except tf.errors.InvalidArgumentError as error:
+        found = re.search(
+            r"assertion failed: \[tfvae: (.*?)\] \[(.*?)\]", str(error), re.DOTALL
+        )
+        if found is None:
+            raise
+        message, value = found.groups()
+    else:
+        return
+    raise ValueError(f"{message} Received: {value}.")
+
+
+def _is_numeric(dtype: Any) -> bool:
+    if isinstance(dtype, tf.DType):
+        return dtype.is_bool or dtype.is_floating or dtype.is_integer
+    return np.dtype(dtype).kind in "biuf"
+
+
+def _finite(part: np.ndarray) -> np.ndarray:
+    return np.isfinite(part) if part.dtype.kind == "f" else np.ones(part.shape, bool)
+
+
+def _complaint(layer: DistributionLayer, name: str, finite: bool) -> str:
+    if not finite:
+        return f"`{name}` must hold finite numbers, no NaN or infinity."
+    family = type(layer).__name__
+    return f"`{name}` must lie in the support of {family}: {layer.support}."
+
+
+def _unpack(name: str, element: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
+    """Takes `x`, `(x,)`, `(x, None)` or `(x, None, sample_weight)` apart."""
+    if not isinstance(element, tuple):
+        return element, None, sample_weight
+    if not 1 <= len(element) <= 3:
+        raise ValueError(
+            f"`{name}` must be x, (x,) or (x, None, sample_weight). Received a tuple "
+            f"of {len(element)} items."
+        )
+    x, y, weight = (*element, None, None)[:3]
+    _refuse_targets(name, y)
+    if weight is not None and sample_weight is not None:
+        raise ValueError(
+            f"Sample weights were given both in `{name}` and in `sample_weight`."
+        )
+    return x, y, sample_weight if weight is None else weight
+
+
+def _pack(x: Any, weight: Any) -> tuple[Any, ...]:
+    if weight is None:
+        return (x,)
+    return x, tf.zeros([tf.shape(x)[0], 0]), weight
+
+
+def _refuse_targets(name: str, y: Any) -> None:
+    if y is not None:
+        raise ValueError(
+            f"`y` has no meaning for a VAE: `{name}` alone is the data, taken as x, "
+            "(x,) or (x, None, sample_weight). Received targets as well; drop them, "
+            "in a dataset with `dataset.map(lambda x, y: x)`."
+        )
+
+
+def _refuse_weights(x: Any, sample_weight: Any) -> None:
+    if sample_weight is not None:
+        raise ValueError(
+            f"`sample_weight` goes with arrays. For a {type(x).__name__}, put the "
+            "weights into its elements as (x, None, sample_weight)."
+        )
+
+
+def _check_weights(weights: Any, size: int) -> Any:
+    if weights is None:
+        return None
+    weights = np.asarray(weights)
+    if weights.dtype.kind not in "biuf" or weights.shape != (size,):
+        raise ValueError(
+            f"`sample_weight` must hold one number for each example, shape [{size}]. "
+            f"Received: {_checks.describe(weights)}."
+        )
+    bad = weights[~(np.isfinite(weights) & (weights >= 0))]
+    if len(bad):
+        raise ValueError(f"{_WEIGHTS} Received: {bad[0]}.")
+    return weights.astype(np.float32)
+
+
+def _checked_dataset(
+    layer: DistributionLayer, dataset: tf.data.Dataset, name: str, support: bool
+) -> tf.data.Dataset:
+    @tf.autograph.experimental.do_not_convert
+    def check(*element: Any) -> tuple[tf.Tensor, ...]:
+        x, _, weight = _unpack(name, element, None)
+        if not isinstance(x, tf.Tensor):
+            raise ValueError(
+                f"`{name}` must be a dataset of tensors. Its elements are "
+                f"{dataset.element_spec}."
+            )
+        if x.shape.rank is not None:
+            x = check_array(layer, x, name=name, support=False)
+        x = tf.ensure_shape(x, (None, *layer.event_shape))
+        finite = tf.math.is_finite(x) if x.dtype.is_floating else tf.ones_like(x, bool)
+        guards = [_assert_all(finite, x, _complaint(layer, name, finite=False))]
+        if support:
+            valid = ~layer.unsupported(x)
+            guards.append(_assert_all(valid, x, _complaint(layer, name, finite=True)))
+        if weight is not None:
+            weight = tf.cast(weight, tf.float32)
+            valid = tf.math.is_finite(weight) & (weight >= 0)
+            guards.append(_assert_all(valid, weight, _WEIGHTS))
+        with tf.control_dependencies(guards):
+            return _pack(tf.identity(x), weight)
+
+    return dataset.map(check).prefetch(2)
+
+
+def _assert_all(valid: tf.Tensor, x: tf.Tensor, message: str) -> tf.Operation:
+    bad = tf.boolean_mask(x, ~valid)[:1]
+    return tf.debugging.Assert(tf.reduce_all(valid), [f"tfvae: {message}", bad])
+
+
+class _CheckedPyDataset(keras.utils.PyDataset):
+    """A PyDataset whose batches pass a check."""
+
+    def __init__(self, inner: keras.utils.PyDataset, check: Any) -> None:
+        super().__init__(
+            workers=inner.workers,
+            use_multiprocessing=inner.use_multiprocessing,
+            max_queue_size=inner.max_queue_size,
+        )
+        self.inner = inner
+        self.check = check
+
+    @property
+    def num_batches(self) -> int | None:
+        return self.inner.num_batches
+
+    def __getitem__(self, index: int) -> tuple[Any, ...]:
+        return self.check(self.inner[index])
+
+    def on_epoch_begin(self) -> None:
+        self.inner.on_epoch_begin()
+
+    def on_epoch_end(self) -> None:
+        self.inner.on_epoch_end()

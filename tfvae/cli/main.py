@@ -1,0 +1,194 @@
+"""The commands and their flags. What they do is imported when they run."""
+
+from __future__ import annotations
+
+import pathlib
+from typing import Annotated, Any, Literal
+
+import typer
+
+from tfvae.cli.group import OneSentence
+from tfvae.cli.options import parse_sizes
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    cls=OneSentence,
+    help="Train, measure, sample and export variational autoencoders.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    add_completion=False,
+    no_args_is_help=False,
+    pretty_exceptions_enable=False,
+)
+
+Likelihood = Literal["auto", "bernoulli", "binomial", "continuous_bernoulli", "normal"]
+DataArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATA",
+        help="digits, mnist, fashion_mnist, or a .npz or .npy file.",
+        show_default=False,
+    ),
+]
+ModelArgument = Annotated[
+    pathlib.Path,
+    typer.Argument(
+        metavar="MODEL",
+        help="A folder that `tfvae train` wrote, a version in it, or a .keras file.",
+        show_default=False,
+    ),
+]
+Seed = Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Seed of all noise.")]
+EvidenceSamples = Annotated[
+    int, typer.Option(min=1, help="Importance samples per example for log p(x).")
+]
+
+
+@app.command()
+def train(
+    data: DataArgument,
+    network: Annotated[
+        Literal["mlp", "conv"], typer.Option(help="Kind of the two networks.")
+    ] = "mlp",
+    hidden: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZES", help="Units of the dense layers of the encoder: 200,200."
+        ),
+    ] = None,
+    filters: Annotated[
+        str, typer.Option(metavar="SIZES", help="Filters of the convolutions.")
+    ] = "32,64",
+    activation: Annotated[
+        Literal["tanh", "relu", "gelu", "silu", "elu", "softplus"] | None,
+        typer.Option(help="Activation; tanh for mlp, relu for conv by default."),
+    ] = None,
+    latent: Annotated[
+        int | None, typer.Option(min=1, help="Number of latent units.")
+    ] = None,
+    likelihood: Annotated[
+        Likelihood, typer.Option(help="p(x|z); auto looks at the values.")
+    ] = "auto",
+    beta: Annotated[
+        float, typer.Option(min=0.0, help="Weight of the KL in training.")
+    ] = 1.0,
+    binarize: Annotated[
+        Literal["dynamic", "static", "none"] | None,
+        typer.Option(
+            help="Draw grey values as 0 or 1: anew each epoch, once, or not at all. "
+            "Default: dynamic for grey images, none for the rest."
+        ),
+    ] = None,
+    scale: Annotated[
+        Literal["auto", "none", "unit", "standardize"],
+        typer.Option(
+            help="Scale values by the largest possible one (unit) or to mean 0 and "
+            "variance 1."
+        ),
+    ] = "auto",
+    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over data.")] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Examples per update.")
+    ] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(min=1e-8, max=1.0, help="Of Adam, at the start.")
+    ] = None,
+    schedule: Annotated[
+        Literal["cosine", "constant"], typer.Option(help="Course of the learning rate.")
+    ] = "cosine",
+    evidence_samples: EvidenceSamples = 1000,
+    seed: Seed = 0,
+    output: Annotated[
+        pathlib.Path, typer.Option(help="Folder of all models.")
+    ] = pathlib.Path("saved_models"),
+    name: Annotated[
+        str | None,
+        typer.Option(help="Folder of this model; the name of the data by default."),
+    ] = None,
+) -> None:
+    """Train a VAE on DATA, measure it on the test part, and save and export it."""
+    flags: dict[str, Any] = {
+        "network": network,
+        "hidden": None if hidden is None else _sizes("--hidden", hidden),
+        "filters": _sizes("--filters", filters),
+        "activation": activation,
+        "latent": latent,
+        "likelihood": likelihood,
+        "beta": beta,
+        "binarize": binarize,
+        "scale": scale,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "schedule": schedule,
+        "evidence_samples": evidence_samples,
+        "seed": seed,
+    }
+    from tfvae.cli.training import run
+
+    run(data, flags, output, name)
+
+
+@app.command()
+def evaluate(
+    model: ModelArgument,
+    data: DataArgument,
+    part: Annotated[
+        Literal["test", "train", "all"], typer.Option(help="Examples to measure.")
+    ] = "test",
+    evidence_samples: EvidenceSamples = 1000,
+    seed: Annotated[
+        int | None,
+        typer.Option(min=0, max=2**31 - 1, help="Default: that of the training run."),
+    ] = None,
+) -> None:
+    """Measure a saved MODEL on DATA, prepared as in its training run."""
+    from tfvae.cli.reuse import evaluate as run
+
+    run(model, data, part, evidence_samples, seed)
+
+
+@app.command()
+def sample(
+    model: ModelArgument,
+    output: Annotated[
+        pathlib.Path,
+        typer.Argument(help="A .npy file for numbers, or a .png file for a picture."),
+    ] = pathlib.Path("samples.npy"),
+    count: Annotated[int, typer.Option("--count", "-n", min=1)] = 64,
+    mean: Annotated[
+        bool, typer.Option("--mean", help="Write E[x|z] instead of draws from p(x|z).")
+    ] = False,
+    seed: Seed = 0,
+) -> None:
+    """Draw from a saved MODEL, in the units of its data."""
+    from tfvae.cli.reuse import sample as run
+
+    run(model, output, count, mean, seed)
+
+
+@app.command()
+def export(
+    model: ModelArgument,
+    output: Annotated[
+        pathlib.Path, typer.Argument(help="What to write.", show_default=False)
+    ],
+    format: Annotated[
+        Literal["tf_saved_model", "litert"],
+        typer.Option(help="A SavedModel folder, or a .tflite file."),
+    ] = "tf_saved_model",
+    batch_size: Annotated[
+        int, typer.Option(min=1, help="Examples per call of a .tflite file.")
+    ] = 1,
+) -> None:
+    """Export a saved MODEL with its named signatures."""
+    from tfvae.cli.reuse import export as run
+
+    run(model, output, format, batch_size)
+
+
+def _sizes(flag: str, text: str) -> tuple[int, ...]:
+    try:
+        return parse_sizes(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint=flag) from error

@@ -1,0 +1,75 @@
+"""The figures of a report, all from the same importance weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+import tfvae
+from tfvae._math import as_seed, fold_in
+
+__all__ = ["measure"]
+
+_BLOCK = 256
+_ROWS = 8192
+
+
+def measure(
+    vae: tfvae.VAE, x: np.ndarray, num_samples: int, seed: int
+) -> dict[str, np.ndarray]:
+    """Estimates the ELBO and log p(x) of every example.
+
+        log w_s = log p(x|z_s) + log p(z_s) - log q(z_s|x),   z_s ~ q(z|x)
+        elbo = mean_s log w_s  <=  log_prob = log mean_s exp(log w_s)
+
+    Both come from the same S weights, so the inequality holds for every example and
+    not only on average.
+
+    Args:
+        vae: The model.
+        x: Data [N, *event].
+        num_samples: Number S of samples for each example.
+        seed: Seed of the samples.
+
+    Returns:
+        `elbo`, `reconstruction`, `kl` and `log_prob`, each [N] in nats, with
+        elbo = reconstruction - kl.
+    """
+    per_pass = max(1, min(num_samples, _ROWS // _BLOCK))
+
+    @tf.function(reduce_retracing=True)
+    def sums(x: tf.Tensor, seed: tf.Tensor, count: tf.Tensor) -> tuple[Any, ...]:
+        """Sums log w and log p(x|z) over samples; the log of the sum of w."""
+        terms = vae.terms(x, per_pass, seed)
+        # The last pass draws as many as the others and keeps as many as are missing.
+        log_weights = tf.cast(terms.log_weights[:count], tf.float64)
+        log_likelihood = tf.cast(terms.log_likelihood[:count], tf.float64)
+        return (
+            tf.reduce_sum(log_weights, axis=0),
+            tf.reduce_sum(log_likelihood, axis=0),
+            tf.reduce_logsumexp(log_weights, axis=0),
+        )
+
+    parts = []
+    for i, start in enumerate(range(0, len(x), _BLOCK)):
+        batch = tf.constant(x[start : start + _BLOCK])
+        weights = likelihood = np.zeros(len(batch))
+        total = np.full(len(batch), -np.inf)
+        for j, done in enumerate(range(0, num_samples, per_pass)):
+            count = tf.constant(min(per_pass, num_samples - done))
+            found = sums(batch, fold_in(fold_in(as_seed(seed), i), j), count)
+            more = [value.numpy() for value in found]
+            weights, likelihood = weights + more[0], likelihood + more[1]
+            total = np.logaddexp(total, more[2])
+        parts.append((weights, likelihood, total))
+    weights, likelihood, total = (np.concatenate(p) for p in zip(*parts, strict=True))
+    elbo, reconstruction = weights / num_samples, likelihood / num_samples
+    return {
+        "elbo": elbo,
+        "reconstruction": reconstruction,
+        "kl": reconstruction - elbo,
+        # Jensen's inequality but for rounding, which shows where all weights agree.
+        "log_prob": np.maximum(total - np.log(num_samples), elbo),
+    }

@@ -1,0 +1,136 @@
+"""`tfvae evaluate`, `sample` and `export`: what is done with a saved model."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import time
+from typing import Any
+
+import numpy as np
+
+from tfvae import datasets, plots
+from tfvae.cli import display
+from tfvae.cli.folders import workspace
+from tfvae.cli.models import SavedModel, find
+from tfvae.cli.preparation import Preparation
+from tfvae.cli.training import figures
+
+__all__ = ["evaluate", "export", "sample"]
+
+
+def evaluate(
+    model: pathlib.Path, source: str, part: str, samples: int, seed: int | None
+) -> None:
+    """Measures a saved model on data and prints the table.
+
+    Args:
+        model: Where `tfvae train` put the model.
+        source: Name of a data set or path of a file.
+        part: "test", "train" or "all".
+        samples: Number of importance samples for each example.
+        seed: Seed of the samples, or None for that of the training run.
+
+    Raises:
+        ValueError: If the model or the data cannot be used, or not together.
+        OSError: If a file cannot be read.
+    """
+    saved = find(model)
+    preparation = _preparation(saved)
+    if preparation is None:
+        raise ValueError(
+            f"{saved.file} has no metrics.json beside it, which records how its data "
+            "were prepared: evaluate it in Python with vae.evaluate(x)."
+        )
+    arrays = datasets.load(source)
+    parts = {"test": [arrays.x_test], "train": [arrays.x_train]}
+    stored = np.concatenate(parts.get(part, [arrays.x_train, arrays.x_test]))
+    vae = saved.load()
+    expected = tuple(vae.likelihood_layer.event_shape)
+    if stored.shape[1:] != expected:
+        raise ValueError(
+            f"{model} takes examples of the shape {expected}, {source} holds "
+            f"{stored.shape[1:]}."
+        )
+    x = preparation.fixed(stored)
+    seed = preparation.seed if seed is None else seed
+    started = time.monotonic()
+    test = figures(vae, x, preparation, samples, seed, part)
+    title = f"{model} on {len(x):,} examples of {source} ({part})"
+    display.results(title, test, {"evaluation": time.monotonic() - started})
+
+
+def sample(
+    model: pathlib.Path, output: pathlib.Path, count: int, mean: bool, seed: int
+) -> None:
+    """Writes draws from a saved model.
+
+    Args:
+        model: Where `tfvae train` put the model.
+        output: A .npy or .png file.
+        count: Number of draws.
+        mean: Whether to write E[x|z] in place of a draw from p(x|z).
+        seed: Seed of the draws.
+
+    Raises:
+        ValueError: If the model cannot be used or the name has another ending.
+        OSError: If a file cannot be read or written.
+    """
+    if output.suffix not in (".npy", ".png"):
+        raise ValueError(f"The output must end in .npy or .png, received {output}.")
+    saved = find(model)
+    preparation = _preparation(saved)
+    with workspace(output.parent) as draft:
+        x = saved.load().sample(count, seed=seed, mean=mean)
+        if preparation is not None:
+            x = preparation.restored(x)
+        written = draft / output.name
+        if output.suffix == ".npy":
+            np.save(written, x, allow_pickle=False)
+        else:
+            plots.samples(x).savefig(written)
+        written.replace(output)
+    display.note("saved", f"{output}, {count:,} samples of shape {x.shape[1:]}")
+
+
+def export(
+    model: pathlib.Path, output: pathlib.Path, format: str, batch_size: int
+) -> None:
+    """Exports a saved model.
+
+    Args:
+        model: Where `tfvae train` put the model.
+        output: What to write; it must not exist yet.
+        format: "tf_saved_model" or "litert".
+        batch_size: Examples per call of a .tflite file.
+
+    Raises:
+        ValueError: If the model cannot be used or `output` exists.
+        OSError: If a file cannot be read or written.
+    """
+    if output.exists():
+        raise ValueError(f"{output} exists already: choose another place.")
+    saved = find(model)
+    vae = saved.load()
+    with workspace(output.parent) as draft:
+        written = draft / output.name
+        if format == "litert":
+            vae.export(str(written), format=format, batch_size=batch_size)
+        else:
+            vae.export(str(written), format=format)
+        written.replace(output)
+    display.note("saved", str(output))
+
+
+def _preparation(saved: SavedModel) -> Preparation | None:
+    """Returns how the data of a model were prepared, or None if nothing says so."""
+    if not saved.record:
+        return None
+    fields: dict[str, Any] = saved.record.get("preparation", {})
+    names = {field.name for field in dataclasses.fields(Preparation)}
+    if not {"likelihood", "why"} <= set(fields) <= names:
+        raise ValueError(
+            f"{saved.file.with_name('metrics.json')} does not say how the data were "
+            "prepared, as `tfvae train` writes it."
+        )
+    return Preparation(**fields)

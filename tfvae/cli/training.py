@@ -1,0 +1,251 @@
+"""`tfvae train`: from data to a measured, saved and exported model."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pathlib
+import platform
+import re
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from importlib import metadata
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import tfvae
+from tfvae import datasets, plots
+from tfvae.cli import display
+from tfvae.cli.folders import ASSETS, publish, workspace
+from tfvae.cli.measuring import measure
+from tfvae.cli.models import build
+from tfvae.cli.options import Options, resolve
+from tfvae.cli.preparation import Preparation, prepare
+
+__all__ = ["figures", "run"]
+
+_WATCHED = 2000  # test examples that the training curve follows
+
+
+def run(
+    source: str, flags: Mapping[str, Any], output: pathlib.Path, name: str | None
+) -> None:
+    """Trains, measures, saves, exports and reports.
+
+    Args:
+        source: Name of a data set or path of a file.
+        flags: As `resolve` takes them.
+        output: Folder of all models.
+        name: Folder of this one, or None for the name of the data.
+
+    Raises:
+        ValueError: If the data, the options and the folder do not go together, or
+            the training diverges.
+        OSError: If a file cannot be read or written.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    arrays = datasets.load(source)
+    options = resolve(flags, arrays)
+    preparation = prepare(
+        arrays, options.likelihood, options.binarize, options.scale, options.seed
+    )
+    home = output / _folder_name(name or arrays.name)
+    with workspace(home) as draft:
+        _introduce(arrays, preparation, options)
+        started = time.monotonic()
+        vae, history = fit(arrays, preparation, options)
+        trained = time.monotonic()
+        x_test = preparation.fixed(arrays.x_test)
+        test = figures(vae, x_test, preparation, options.evidence_samples, options.seed)
+        measured = time.monotonic()
+
+        saved_model = draft / "saved_model"
+        vae.export(str(saved_model))
+        assets = saved_model / ASSETS
+        assets.mkdir(exist_ok=True)
+        vae.save(assets / "model.keras")
+        vae.export(str(assets / "model.tflite"), format="litert")
+        exported = time.monotonic()
+        plots.report(
+            vae,
+            x_test,
+            history=history,
+            labels=arrays.y_test,
+            title=home.name,
+            subtitle=_subtitle(test),
+            seed=options.seed,
+        ).savefig(assets / "report.png")
+        seconds = {
+            "training": trained - started,
+            "evaluation": measured - trained,
+            "export": exported - measured,
+        }
+        record = {
+            "name": home.name,
+            "test": test,
+            "seconds": seconds,
+            "data": _describe(source, arrays),
+            "preparation": dataclasses.asdict(preparation),
+            "options": dataclasses.asdict(options),
+            "versions": _versions(),
+            "history": history,
+        }
+        text = json.dumps(record, indent=1, allow_nan=False)
+        (assets / "metrics.json").write_text(text + "\n", "utf-8")
+        version = publish(saved_model, home)
+    display.results(home.name, test, seconds)
+    display.note("saved", f"{home}/model.keras, model.tflite, report.png; {version}/")
+
+
+def fit(
+    arrays: datasets.Arrays, preparation: Preparation, options: Options
+) -> tuple[tfvae.VAE, dict[str, list[float]]]:
+    """Trains a model. The test data are watched and decide nothing.
+
+    Returns:
+        The model and its history: one number per epoch and name.
+
+    Raises:
+        ValueError: If the loss stops being finite.
+    """
+    keras.utils.set_random_seed(options.seed)
+    x = preparation.scaled(arrays.x_train)
+    vae = build(x, preparation, options)
+    if preparation.binarize == "static":
+        x = preparation.fixed(arrays.x_train, test=False)
+    batches = _batches(x, options)
+    if preparation.binarize == "dynamic":
+        batches = datasets.binarize(batches, seed=options.seed)
+    rate: Any = options.learning_rate
+    if options.schedule == "cosine":
+        steps = options.epochs * int(batches.cardinality())
+        rate = keras.optimizers.schedules.CosineDecay(rate, steps)
+    vae.compile(
+        optimizer=keras.optimizers.Adam(rate),
+        objective=tfvae.objectives.ELBO(beta=options.beta),
+    )
+    bar = display.EpochBar()
+    try:
+        history = vae.fit(
+            batches,
+            validation_data=preparation.fixed(arrays.x_test[:_WATCHED]),
+            epochs=options.epochs,
+            callbacks=[bar, keras.callbacks.TerminateOnNaN()],
+            verbose=0,
+        ).history
+    finally:
+        bar.close()
+    history = {key: [float(v) for v in values] for key, values in history.items()}
+    if not np.isfinite([values[-1] for values in history.values()]).all():
+        raise ValueError(
+            f"The training diverged in epoch {len(history['loss'])}: choose a smaller "
+            f"--learning-rate than {options.learning_rate:g}."
+        )
+    return vae, history
+
+
+def figures(
+    vae: tfvae.VAE,
+    x: np.ndarray,
+    preparation: Preparation,
+    samples: int,
+    seed: int,
+    part: str = "test",
+) -> dict[str, Any]:
+    """Measures a model on data and returns what `metrics.json` says of it."""
+    values = measure(vae, x, samples, seed)
+    error = values["log_prob"].std() / np.sqrt(len(x))
+    return {
+        **{name: float(per_example.mean()) for name, per_example in values.items()},
+        "unit": "nats per example",
+        "log_prob_standard_error": float(error),
+        "log_jacobian": preparation.log_jacobian(x[0].size),
+        "samples": samples,
+        "examples": len(x),
+        "part": part,
+    }
+
+
+def _batches(x: np.ndarray, options: Options) -> tf.data.Dataset:
+    """Shuffled batches; rows are shuffled by their numbers, which are small."""
+    rows = tf.data.Dataset.range(len(x))
+    rows = rows.shuffle(len(x), seed=options.seed).batch(options.batch_size)
+    data = tf.constant(x)
+    batches = rows.map(lambda numbers: tf.gather(data, numbers))
+    settings = tf.data.Options()
+    settings.autotune.enabled = False  # its threads stall the start of every epoch
+    return batches.with_options(settings)
+
+
+def _folder_name(name: str) -> str:
+    if not re.fullmatch(r"\w[\w.-]*", name):
+        raise ValueError(
+            f"--name must be a plain folder name of letters, digits, dots, dashes and "
+            f"underscores, received {name!r}."
+        )
+    return name
+
+
+def _introduce(
+    arrays: datasets.Arrays, preparation: Preparation, options: Options
+) -> None:
+    shape = " x ".join(str(axis) for axis in arrays.event_shape)
+    counts = (
+        f"{len(arrays.x_train):,} training and {len(arrays.x_test):,} test examples"
+    )
+    display.note("data", f"{arrays.name}: {counts} of {shape}, {arrays.kind} values")
+    family = preparation.likelihood.replace("_", " ")
+    if preparation.total_count:
+        family += f"({preparation.total_count})"
+    text = f"{family}, {preparation.why}"
+    if preparation.binarize != "none":
+        text += f" ({preparation.binarize} binarisation)"
+    display.note("likelihood", text)
+    if preparation.scale != "none":
+        display.note("scale", preparation.scale)
+    sizes = "-".join(str(size) for size in options.hidden)
+    network = f"{options.network} {sizes} {options.activation}"
+    display.note("model", f"{network}, {options.latent} latent units")
+    display.note(
+        "training",
+        f"{options.epochs} epochs in batches of {options.batch_size}, Adam from "
+        f"{options.learning_rate:g}, {options.schedule} schedule, seed {options.seed}",
+    )
+
+
+def _subtitle(test: dict[str, Any]) -> str:
+    def number(key: str) -> str:
+        return f"{test[key]:.2f}".replace("-", "\N{MINUS SIGN}")
+
+    return (
+        f"test data, nats per example:   log p(x) {number('log_prob')}"
+        f"  ({test['samples']:,} samples)      ELBO {number('elbo')}  =  "
+        f"reconstruction {number('reconstruction')}  \N{MINUS SIGN}  KL {number('kl')}"
+    )
+
+
+def _describe(source: str, arrays: datasets.Arrays) -> dict[str, Any]:
+    return {
+        "source": source,
+        "kind": arrays.kind,
+        "maximum": arrays.maximum,
+        "event_shape": list(arrays.event_shape),
+        "training_examples": len(arrays.x_train),
+        "test_examples": len(arrays.x_test),
+    }
+
+
+def _versions() -> dict[str, str]:
+    packages = ("tfvae", "tensorflow", "keras", "tensorflow-probability", "numpy")
+    found = {"python": platform.python_version()}
+    for package in packages:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    return found

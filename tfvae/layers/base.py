@@ -1,0 +1,318 @@
+"""The contract of distribution layers, and the projection they share."""
+
+import abc
+import math
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import keras
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from tfvae import _checks
+from tfvae._math import as_seed, standard_noise
+
+__all__ = ["DistributionLayer", "distribution_layer"]
+
+tfd = tfp.distributions
+
+
+class DistributionLayer(keras.layers.Layer, abc.ABC):
+    """Base class of the layers that end an encoder or a decoder.
+
+    A layer turns features into a distribution with batch shape [B] and the layer's
+    event shape:
+
+        features --(affine projection)--> raw parameters --(constraints)--> p(.)
+
+    It owns the projection. Features [B, F] are projected to the parameters of the
+    whole event. Features [B, *event_shape[:-1], F], such as the image that a
+    convolution leaves, are projected along the last axis alone. With
+    `projection=None` the features are the raw parameters themselves, in either
+    form, in the order of the constructor of the distribution.
+
+    Projection and parameters have the layer's variable dtype: float32 under the
+    mixed policies, float64 under "float64".
+
+    A family is a subclass that says what its raw parameters are, how they become a
+    distribution and how standard noise becomes a draw.
+
+    Args:
+        event_shape: Shape of one event: a positive int or a non-empty sequence.
+        projection: "dense", or None to take the features as raw parameters.
+            Default: "dense".
+        kernel_initializer: Initialiser of the projection's kernel. Default:
+            "glorot_uniform".
+        bias_initializer: Initialiser of the projection's bias. Default: "zeros".
+        kernel_regularizer: Regulariser of the projection's kernel. Default: None.
+        **kwargs: Arguments of `keras.layers.Layer`, such as `name` and `dtype`.
+
+    Raises:
+        ValueError: If an argument is outside what is said above, or, when called,
+            if the features have neither form.
+    """
+
+    noise: ClassVar[str]
+    """The noise that `transform` takes: "normal" or "uniform"."""
+
+    support: ClassVar[str]
+    """The values that have a density, in words for an error message."""
+
+    def __init__(
+        self,
+        event_shape: int | Sequence[int],
+        *,
+        projection: str | None = "dense",
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        # The features are cast to the variable dtype here, not to a half precision.
+        super().__init__(autocast=False, **kwargs)
+        self.event_shape = _checks.event_shape(event_shape)
+        self.projection = _checks.one_of("projection", projection, ("dense", None))
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.bias_initializer = keras.initializers.get(bias_initializer)
+        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self._dense: keras.layers.Dense | None = None
+
+    # What a family says of itself.
+
+    @abc.abstractmethod
+    def _raw_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of each raw parameter of one event."""
+
+    @abc.abstractmethod
+    def _constrain(self, raw: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Parameters of the distribution from the raw parameters."""
+
+    @abc.abstractmethod
+    def _distribution(self, **parameters: tf.Tensor) -> tfd.Distribution:
+        """The distribution that has these parameters."""
+
+    @abc.abstractmethod
+    def parameters(self, q: tfd.Distribution) -> dict[str, tf.Tensor]:
+        """Returns the parameters of a distribution that this layer made.
+
+        Args:
+            q: A distribution with batch shape [*batch].
+
+        Returns:
+            Name to tensor. A parameter of a higher rank than the event has the axes
+            [*batch, ...]; another one is shared by the batch.
+        """
+
+    @abc.abstractmethod
+    def _transform(
+        self, q: tfd.Distribution, noise: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """A draw [*lead, *batch, *event] and its log density [*lead, *batch]."""
+
+    def _in_support(self, x: tf.Tensor) -> tf.Tensor:
+        """Which elements of a finite `x` have a density: a boolean like `x`."""
+        return tf.ones_like(x, dtype=tf.bool)
+
+    # What every layer does with it.
+
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        """Makes the projection for features of this shape, batch axis included."""
+        lead = self.event_shape[:-1]
+        flat = len(input_shape) == 2
+        if not flat and tuple(input_shape[1:-1]) != lead:
+            image = ", ".join(["batch", *map(str, lead), "features"])
+            raise ValueError(
+                f"{type(self).__name__}({self.event_shape}) takes features of the "
+                f"shape [batch, features] or [{image}]. Received the shape "
+                f"{list(input_shape)}; put a Flatten or a Reshape in between."
+            )
+        if input_shape[-1] is None:
+            raise ValueError(
+                f"{type(self).__name__} needs the last axis of its features to be "
+                f"known. Received the shape {list(input_shape)}."
+            )
+        size = math.prod if flat else _last
+        self._sizes = [size(shape) for shape in self._raw_shapes().values()]
+        units = sum(self._sizes)
+        if self.projection == "dense":
+            self._dense = keras.layers.Dense(
+                units,
+                kernel_initializer=self.kernel_initializer,
+                bias_initializer=self.bias_initializer,
+                kernel_regularizer=self.kernel_regularizer,
+                dtype=self.variable_dtype,
+                name="projection",
+            )
+            self._dense.build(input_shape)
+        elif input_shape[-1] != units:
+            raise ValueError(
+                f"{type(self).__name__}({self.event_shape}, projection=None) takes "
+                f"{units} raw parameters in the last axis of its features. Received "
+                f"the shape {list(input_shape)}."
+            )
+        self.input_spec = keras.layers.InputSpec(
+            ndim=len(input_shape), axes={-1: input_shape[-1]}
+        )
+        self.built = True
+
+    def call(self, features: tf.Tensor) -> tfd.Distribution:
+        """Returns the distribution with batch shape [B] for features [B, ...]."""
+        features = tf.cast(features, self.variable_dtype)
+        if self._dense is not None:
+            features = self._dense(features)
+        parts = tf.split(features, self._sizes, axis=-1)
+        raw = {
+            name: tf.reshape(part, (-1, *shape))
+            for part, (name, shape) in zip(
+                parts, self._raw_shapes().items(), strict=True
+            )
+        }
+        return self._distribution(**self._constrain(raw))
+
+    def compute_output_spec(self, features: keras.KerasTensor) -> keras.KerasTensor:
+        """Returns a tensor of the event's shape, which stands for the distribution."""
+        shape = (features.shape[0], *self.event_shape)
+        return keras.KerasTensor(shape, dtype=self.variable_dtype)
+
+    def location(self, q: tfd.Distribution) -> tf.Tensor:
+        """Returns the point that stands for `q`, its mean: [*batch, *event]."""
+        return q.mean()
+
+    def sample_and_log_prob(
+        self, q: tfd.Distribution, sample_shape: Sequence[int] = (), seed: Any = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Draws from `q` and returns the density at the draws as well.
+
+        Args:
+            q: A distribution that this layer made, with batch shape [*batch].
+            sample_shape: Leading axes of the result. Default: one draw.
+            seed: An int, a pair of ints or an int32[2] tensor; None draws one from
+                TensorFlow's global generator. Default: None.
+
+        Returns:
+            Draws [*sample_shape, *batch, *event], reparameterised where the family
+            is, and log q at the draws [*sample_shape, *batch] in nats.
+        """
+        if seed is None:
+            seed = tf.random.uniform([2], maxval=tf.int32.max, dtype=tf.int32)
+        shape = tf.concat(
+            [
+                tf.constant(sample_shape, tf.int32, shape=[len(sample_shape)]),
+                q.batch_shape_tensor(),
+                tf.constant(self.event_shape, tf.int32),
+            ],
+            axis=0,
+        )
+        noise = standard_noise(self.noise, shape, as_seed(seed), self.variable_dtype)
+        return self._transform(q, noise)
+
+    def transform(
+        self, q: tfd.Distribution, noise: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Turns standard noise into draws from `q` and their log density.
+
+        Args:
+            q: A distribution that this layer made, with batch shape [*batch].
+            noise: Standard normals or uniforms on [0, 1), as `noise` says, of the
+                shape [*lead, *batch, *event].
+
+        Returns:
+            Draws of the shape of `noise`, and log q at the draws [*lead, *batch] in
+            nats.
+        """
+        return self._transform(q, tf.cast(noise, self.variable_dtype))
+
+    def detach(self, q: tfd.Distribution) -> tfd.Distribution:
+        """Returns `q` with no gradient through its parameters."""
+        return self._map(q, tf.stop_gradient)
+
+    def with_batch_shape(
+        self, q: tfd.Distribution, batch_shape: Sequence[Any]
+    ) -> tfd.Distribution:
+        """Returns `q`, whose batch shape is [N], with another shape of N elements."""
+
+        def unfold(parameter: tf.Tensor) -> tf.Tensor:
+            if parameter.shape.rank <= len(self.event_shape):
+                return parameter
+            return tf.reshape(parameter, (*batch_shape, *parameter.shape[1:]))
+
+        return self._map(q, unfold)
+
+    def unsupported(self, x: tf.Tensor) -> tf.Tensor:
+        """Returns which elements of `x` are not finite or have no density."""
+        x = tf.convert_to_tensor(x)
+        if not x.dtype.is_floating:
+            return ~self._in_support(x)
+        return ~(tf.math.is_finite(x) & self._in_support(x))
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments of the constructor."""
+        return super().get_config() | {
+            "event_shape": self.event_shape,
+            "projection": self.projection,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
+            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
+        }
+
+    def _map(self, q: tfd.Distribution, function: Any) -> tfd.Distribution:
+        mapped = {name: function(value) for name, value in self.parameters(q).items()}
+        return self._distribution(**mapped)
+
+    def __repr__(self) -> str:
+        """Returns the class, its event shape and its name."""
+        return (
+            f"<{type(self).__name__} event_shape={self.event_shape} name={self.name}>"
+        )
+
+
+def _last(shape: Sequence[int]) -> int:
+    return shape[-1]
+
+
+def distribution_layer(argument: str, model: Any) -> DistributionLayer:
+    """Returns the distribution layer that ends a Keras model.
+
+    Args:
+        argument: Name of the argument that holds the model, for the error.
+        model: A distribution layer, or a Sequential, functional or subclassed model
+            that ends in one.
+
+    Returns:
+        The layer.
+
+    Raises:
+        ValueError: If the model does not end in a distribution layer, or is a
+            subclassed model that holds several.
+    """
+    if isinstance(model, DistributionLayer):
+        return model
+    if not isinstance(model, keras.Model):
+        raise ValueError(
+            f"`{argument}` must be a Keras model that ends in a layer of tfvae.layers. "
+            f"Received: {_checks.describe(model)}."
+        )
+    if isinstance(model, keras.Sequential) or len(getattr(model, "outputs", ())) == 1:
+        ending = model.layers[-1:]
+    else:
+        # A subclassed model does not say which of its layers comes last.
+        ending = [layer for layer in model.layers if _holds_distribution(layer)]
+    if len(ending) > 1:
+        names = ", ".join(layer.name for layer in ending)
+        raise ValueError(
+            f"`{argument}` is a subclassed model with several distribution layers "
+            f"({names}), so that the one it ends in is unknown. Build it as a "
+            "functional model, or keep one distribution layer in it."
+        )
+    if not ending or not _holds_distribution(ending[0]):
+        last = f" Its last layer is {ending[0]!r}." if ending else ""
+        raise ValueError(
+            f"`{argument}` must end in a distribution layer such as "
+            f"tfvae.layers.Normal. Received: {model!r}.{last}"
+        )
+    return distribution_layer(argument, ending[0])
+
+
+def _holds_distribution(layer: keras.layers.Layer) -> bool:
+    inner = getattr(layer, "layers", [])
+    return isinstance(layer, DistributionLayer) or any(map(_holds_distribution, inner))

@@ -1,0 +1,157 @@
+"""A prior that is any distribution without variables."""
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+import tfvae.distributions
+from tfvae.priors.base import Prior
+
+__all__ = ["Fixed"]
+
+tfd = tfp.distributions
+
+
+@keras.saving.register_keras_serializable("tfvae")
+class Fixed(Prior):
+    """A prior that never changes: any `tfd.Distribution` made of numbers alone.
+
+    The class of the distribution and its parameters are saved with the model, so it
+    may hold no variables (use a trainable prior) and no functions (they cannot be
+    saved safely).
+
+    Args:
+        distribution: A distribution over z, with batch shape [].
+        **kwargs: Arguments of `keras.layers.Layer`.
+
+    Raises:
+        ValueError: If the distribution holds a variable or a function, is of a class
+            outside TensorFlow Probability and tfvae, or has a batch shape.
+
+    Example:
+    >>> import tensorflow_probability as tfp
+    >>> tfd = tfp.distributions
+    >>> prior = tfvae.priors.Fixed(tfd.MultivariateNormalDiag([0.0, 0.0], [1.0, 2.0]))
+    >>> prior.event_shape
+    (2,)
+    """
+
+    def __init__(self, distribution: tfd.Distribution, **kwargs: Any) -> None:
+        if not isinstance(distribution, tfd.Distribution):
+            raise ValueError(
+                "`distribution` must be a tfd.Distribution. "
+                f"Received: {type(distribution).__name__}."
+            )
+        self._encoded = _encode("distribution", distribution)
+        if distribution.batch_shape != ():
+            raise ValueError(
+                "`distribution` must have the batch shape []; put it inside "
+                "tfd.Independent to make its batch axes part of the event. "
+                f"Received: {distribution}."
+            )
+        super().__init__(tuple(distribution.event_shape), **kwargs)
+        self._distribution = distribution
+
+    @property
+    def distribution(self) -> tfd.Distribution:
+        """The distribution p(z) that was given."""
+        return self._distribution
+
+    @property
+    def noise(self) -> str | None:
+        """ "normal" for Gaussians, "uniform" for elements with a quantile, or None."""
+        if isinstance(self._distribution, _GAUSSIANS) or isinstance(
+            self._elements, tfd.Normal
+        ):
+            return "normal"
+        try:
+            self._elements.quantile(0.5)
+        except (NotImplementedError, AttributeError):
+            return None
+        return "uniform"
+
+    def transform(self, noise: tf.Tensor) -> tf.Tensor:
+        """Turns standard noise [*lead, *event] into draws z of the same shape."""
+        p = self._distribution
+        if self.noise == "uniform":
+            return self._elements.quantile(noise)
+        if isinstance(p, tfd.MultivariateNormalTriL):
+            return p.loc + tf.linalg.matvec(p.scale.to_dense(), noise)
+        return p.mean() + p.stddev() * noise
+
+    @property
+    def _elements(self) -> tfd.Distribution | None:
+        if isinstance(self._distribution, tfd.Independent | tfd.Sample):
+            return self._distribution.distribution
+        return None
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments of the constructor, numbers and names alone."""
+        config = super().get_config() | {"distribution": self._encoded}
+        del config["event_shape"]
+        return config
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Fixed":
+        """Makes the prior again from `get_config()`."""
+        return cls(**config | {"distribution": _decode(config["distribution"])})
+
+
+_GAUSSIANS = (tfd.MultivariateNormalDiag, tfd.MultivariateNormalTriL)
+
+_LIBRARIES = {
+    "tfvae": tfvae.distributions,
+    "tfd": tfp.distributions,
+    "tfb": tfp.bijectors,
+}
+"""Where the classes may come from: nothing else is ever made from a saved file."""
+
+
+def _encode(name: str, value: Any) -> Any:
+    """Turns a parameter into names and numbers, or refuses it by its name."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, tf.Variable | keras.Variable):
+        raise ValueError(
+            f"`{name}` holds a variable, and a fixed prior does not change. Use a "
+            "trainable prior of tfvae.priors, or pass a constant."
+        )
+    if isinstance(value, tfd.Distribution | tfp.bijectors.Bijector):
+        kind = type(value).__name__.lstrip("_")
+        for library, module in _LIBRARIES.items():
+            if isinstance(value, getattr(module, kind, ())):
+                parameters = {
+                    key: _encode(f"{name}.{key}", part)
+                    for key, part in value.parameters.items()
+                }
+                return {"library": library, "class": kind, "parameters": parameters}
+    elif isinstance(value, tf.DType):
+        return {"dtype": value.name}
+    elif isinstance(value, tf.TensorShape):
+        return {"items": value.as_list()}
+    elif isinstance(value, tf.Tensor | np.ndarray | np.generic):
+        array = np.asarray(value)
+        return {"tensor": array.tolist(), "dtype": array.dtype.name}
+    elif isinstance(value, list | tuple):
+        return {"items": [_encode(f"{name}[{i}]", v) for i, v in enumerate(value)]}
+    what = "a function" if callable(value) else f"a {type(value).__name__}"
+    raise ValueError(
+        f"`{name}` holds {what}, which cannot be saved with the model. A fixed prior "
+        "is made of distributions and bijectors of TensorFlow Probability and numbers."
+    )
+
+
+def _decode(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    if "class" in value:
+        cls = getattr(_LIBRARIES[value["library"]], value["class"])
+        return cls(**{key: _decode(v) for key, v in value["parameters"].items()})
+    if "tensor" in value:
+        return tf.constant(value["tensor"], tf.as_dtype(value["dtype"]))
+    if "items" in value:
+        return [_decode(item) for item in value["items"]]
+    return tf.as_dtype(value["dtype"])

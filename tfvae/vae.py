@@ -1,0 +1,367 @@
+"""The variational autoencoder."""
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from tfvae import _checks, _data, evidence
+from tfvae._math import as_seed, fold_in, split_seed, standard_noise
+from tfvae._model import ObjectiveModel
+from tfvae._parts import as_prior, check_parts
+from tfvae.layers import DistributionLayer, distribution_layer
+from tfvae.objectives import Terms
+from tfvae.priors import Prior
+
+__all__ = ["VAE"]
+
+tfd = tfp.distributions
+
+_BLOCK = 1000
+"""Examples that the methods on whole data sets hold at once."""
+
+_ROWS = 4096
+"""Rows that the decoder gets in one pass of a sum over samples, about."""
+
+
+@keras.saving.register_keras_serializable("tfvae")
+class VAE(ObjectiveModel):
+    """A variational autoencoder: a density p(x) fitted by maximising a lower bound.
+
+        p(x) = integral of p(x|z) p(z) dz
+        log p(x) = ELBO(x) + KL(q(z|x) || p(z|x))
+        ELBO(x) = E_q(z|x)[log p(x|z)] - KL(q(z|x) || p(z))
+
+    Training, evaluation, callbacks and saving are those of `keras.Model`. The data
+    are `x` alone. Logs hold `loss`, which is minimised, and `elbo`, `reconstruction`
+    and `kl` in nats per example; an objective other than the ELBO adds `bound`.
+
+    Args:
+        encoder: A Keras model from x [B, *event] to the posterior q(z|x), ending in a
+            layer of `tfvae.layers`.
+        decoder: A Keras model from z [B, *latent] to the likelihood p(x|z), ending in
+            a layer of `tfvae.layers`.
+        prior: A `tfvae.priors.Prior`, a `tfd.Distribution` over z without variables,
+            or None for a standard normal. Default: None.
+        seed: A non-negative int that fixes the model's noise, or None for one drawn
+            at random (which `keras.utils.set_random_seed` fixes in turn). Weights and
+            shuffling follow `keras.utils.set_random_seed` alone. Default: None.
+        **kwargs: Arguments of `keras.Model`, such as `name`.
+
+    Raises:
+        ValueError: If a model does not end in a distribution layer, the shapes or
+            dtypes of the parts do not fit, or the prior is none of the above.
+
+    Example:
+    >>> encoder = keras.Sequential([keras.Input((4,)), tfvae.layers.Normal(2)])
+    >>> decoder = keras.Sequential([keras.Input((2,)), tfvae.layers.Normal(4)])
+    >>> vae = tfvae.VAE(encoder, decoder, seed=0)
+    >>> vae.compile(optimizer="adam")
+    >>> history = vae.fit(np.ones((32, 4), "float32"), verbose=0)
+    >>> sorted(history.history)
+    ['elbo', 'kl', 'loss', 'reconstruction']
+
+    Reference: Kingma and Welling, "Auto-encoding variational Bayes", 2014,
+    https://arxiv.org/abs/1312.6114.
+    """
+
+    def __init__(
+        self,
+        encoder: keras.Model,
+        decoder: keras.Model,
+        prior: Prior | tfd.Distribution | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if seed is not None:
+            as_seed(seed)
+        posterior_layer = distribution_layer("encoder", encoder)
+        likelihood_layer = distribution_layer("decoder", decoder)
+        prior_layer = as_prior(prior, posterior_layer)
+        check_parts(encoder, decoder, posterior_layer, likelihood_layer)
+        super().__init__(seed, likelihood_layer.variable_dtype, **kwargs)
+        self.encoder = encoder
+        self.decoder = decoder
+        self.prior_layer = prior_layer
+        self.built = True
+
+    # The distributions.
+
+    @property
+    def prior(self) -> tfd.Distribution:
+        """The prior p(z), batch shape []."""
+        return self.prior_layer.distribution
+
+    @property
+    def posterior_layer(self) -> DistributionLayer:
+        """The layer that makes q(z|x) at the end of the encoder."""
+        return distribution_layer("encoder", self.encoder)
+
+    @property
+    def likelihood_layer(self) -> DistributionLayer:
+        """The layer that makes p(x|z) at the end of the decoder."""
+        return distribution_layer("decoder", self.decoder)
+
+    def encode(self, x: Any) -> tfd.Distribution:
+        """Returns the posterior q(z|x), batch shape [B], of data x [B, *event]."""
+        return self.encoder(self._check(x, support=False), training=False)
+
+    def decode(self, z: Any) -> tfd.Distribution:
+        """Returns the likelihood p(x|z) of latents z.
+
+        Args:
+            z: A tensor [*lead, *latent] with any leading axes.
+
+        Returns:
+            A distribution with the batch shape [*lead] and the event shape of x.
+        """
+        return self._decode(tf.convert_to_tensor(z), training=False)
+
+    def call(self, x: tf.Tensor, training: bool = False) -> tfd.Distribution:
+        """Returns p(x|z), batch shape [B], at one draw z ~ q(z|x) for each example."""
+        x = self._check(x, support=False)
+        q = self.encoder(x, training=training)
+        z, _ = self.posterior_layer.sample_and_log_prob(q, (), self._next_seed())
+        return self._decode(z, training=training)
+
+    def joint(self) -> tfd.JointDistributionNamed:
+        """Returns the joint density p(x, z) = p(z) p(x|z) over "z" and "x".
+
+        Example:
+        >>> encoder = keras.Sequential([keras.Input((4,)), tfvae.layers.Normal(2)])
+        >>> decoder = keras.Sequential([keras.Input((2,)), tfvae.layers.Normal(4)])
+        >>> joint = tfvae.VAE(encoder, decoder).joint()
+        >>> joint.log_prob(joint.sample(3)).shape
+        TensorShape([3])
+        """
+        # A plain function: the names of its arguments are the names of the parents.
+        return tfd.JointDistributionNamed(
+            {"z": self.prior, "x": lambda z: self.decode(z)}
+        )
+
+    # What is known of p(x).
+
+    def terms(
+        self, x: Any, num_samples: int = 1, seed: Any = None, training: bool = False
+    ) -> Terms:
+        """Returns the terms of log p(x) at draws of z, for a batch of data.
+
+        Args:
+            x: Data [B, *event] in the support of the likelihood.
+            num_samples: Number S of draws z ~ q(z|x) for each example. Default: 1.
+            seed: As in `log_prob`. Default: None.
+            training: Whether the two networks are called for training.
+
+        Returns:
+            The `tfvae.objectives.Terms`, with axes [S, B].
+        """
+        x = self._check(x)
+        q = self.encoder(x, training=training)
+        seed = self._next_seed() if seed is None else as_seed(seed)
+        z, log_q = self.posterior_layer.sample_and_log_prob(q, (num_samples,), seed)
+        return self.terms_at(x, q, z, log_q, training=training)
+
+    def terms_at(
+        self,
+        x: tf.Tensor,
+        posterior: tfd.Distribution,
+        z: tf.Tensor,
+        log_posterior: tf.Tensor,
+        training: bool = False,
+    ) -> Terms:
+        """Returns the terms of log p(x) at draws z [S, B, *latent] already made."""
+        return Terms(
+            x=x,
+            z=z,
+            log_posterior=log_posterior,
+            posterior=posterior,
+            likelihood=self._decode(z, training=training),
+            prior=self.prior,
+            posterior_layer=self.posterior_layer,
+            likelihood_layer=self.likelihood_layer,
+        )
+
+    def elbo(self, x: Any, num_samples: int = 1, seed: Any = None) -> tf.Tensor:
+        """Returns the evidence lower bound of each example.
+
+            ELBO(x) = E_q(z|x)[log p(x|z)] - KL(q(z|x) || p(z)) <= log p(x)
+
+        Args:
+            x: Data [B, *event] in the support of the likelihood.
+            num_samples: Number S of draws of z. Default: 1.
+            seed: As in `log_prob`. Default: None.
+
+        Returns:
+            A tensor [B] in nats.
+
+        Raises:
+            ValueError: If `x` is not such data.
+        """
+        _checks.positive_int("num_samples", num_samples)
+        return self._blockwise(self._elbo, self._check(x), num_samples, seed)
+
+    def log_prob(self, x: Any, num_samples: int = 1000, seed: Any = None) -> tf.Tensor:
+        """Returns the importance-weighted estimate of log p(x) of each example.
+
+            log 1/S sum_s p(x|z_s) p(z_s) / q(z_s|x),   z_s ~ q(z|x)
+
+        In expectation it is a lower bound on log p(x) that is never below the ELBO
+        and rises to log p(x) with S. Samples and examples are taken a few at a time,
+        so memory grows with neither.
+
+        Args:
+            x: Data [B, *event] in the support of the likelihood.
+            num_samples: Number S of draws of z. Default: 1000.
+            seed: A non-negative int, a pair of ints or an int32[2] tensor that fixes
+                the draws, or None to take the next draws of the model. Default: None.
+
+        Returns:
+            A tensor [B] in nats.
+
+        Raises:
+            ValueError: If `x` is not such data.
+
+        Reference: Burda, Grosse and Salakhutdinov, "Importance weighted
+        autoencoders", 2016, https://arxiv.org/abs/1509.00519.
+        """
+        _checks.positive_int("num_samples", num_samples)
+        return self._blockwise(self._log_prob, self._check(x), num_samples, seed)
+
+    def sample(
+        self, num_samples: int = 1, seed: Any = None, mean: bool = False
+    ) -> np.ndarray:
+        """Draws from p(x): first z ~ p(z), then x ~ p(x|z).
+
+        Args:
+            num_samples: Number of draws. Default: 1.
+            seed: As in `log_prob`. Default: None.
+            mean: Whether to return E[x|z] in place of a draw of x. Default: False.
+
+        Returns:
+            An array [num_samples, *event].
+        """
+        _checks.positive_int("num_samples", num_samples)
+        seed = self._next_seed() if seed is None else as_seed(seed)
+        blocks = [
+            self._sample(
+                tf.constant(min(_BLOCK, num_samples - start)), fold_in(seed, i), mean
+            )
+            for i, start in enumerate(range(0, num_samples, _BLOCK))
+        ]
+        return np.concatenate([block.numpy() for block in blocks])
+
+    def reconstruct(self, x: Any) -> np.ndarray:
+        """Returns E[x|z] at the location of q(z|x): an array [B, *event]."""
+        x = self._check(x, support=False)
+        blocks = [
+            self._reconstruct(x[i : i + _BLOCK]) for i in range(0, len(x), _BLOCK)
+        ]
+        return np.concatenate([block.numpy() for block in blocks])
+
+    def predict_step(self, data: Any) -> tf.Tensor:
+        """Returns E[x|z] at the location of q(z|x) for a batch."""
+        x, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        return self._reconstruct(self._check(x, support=False))
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments of the constructor."""
+        serialize = keras.saving.serialize_keras_object
+        return super().get_config() | {
+            "encoder": serialize(self.encoder),
+            "decoder": serialize(self.decoder),
+            "prior": serialize(self.prior_layer),
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "VAE":
+        """Makes the model again from `get_config()`, with fresh weights."""
+        parts = {
+            name: keras.saving.deserialize_keras_object(config[name], custom_objects)
+            for name in ("encoder", "decoder", "prior")
+        }
+        return cls(**config | parts)
+
+    # The work, on checked tensors. Each is compiled once for each kind of input.
+
+    def _check(self, x: Any, support: bool = True) -> tf.Tensor:
+        x = _data.check_array(self.likelihood_layer, x, support=support)
+        return tf.cast(tf.convert_to_tensor(x), self.likelihood_layer.variable_dtype)
+
+    def _decode(self, z: tf.Tensor, training: bool) -> tfd.Distribution:
+        """The decoder takes one leading axis: the others are folded into it."""
+        latent = self.posterior_layer.event_shape
+        lead = z.shape.rank - len(latent)
+        if lead < 0 or tuple(z.shape[lead:]) != latent:
+            want = ", ".join(["...", *map(str, latent)])
+            raise ValueError(
+                f"`z` must have the shape [{want}]. Received: {list(z.shape)}."
+            )
+        if lead == 1:
+            return self.decoder(z, training=training)
+        likelihood = self.decoder(tf.reshape(z, (-1, *latent)), training=training)
+        sizes = tf.unstack(tf.shape(z)[:lead], num=lead)
+        static = [s if d is None else d for s, d in zip(sizes, z.shape, strict=False)]
+        return self.likelihood_layer.with_batch_shape(likelihood, static)
+
+    def _blockwise(
+        self, function: Any, x: tf.Tensor, num_samples: int, seed: Any
+    ) -> tf.Tensor:
+        """Runs a function of a batch and a seed over blocks of examples."""
+        seed = self._next_seed() if seed is None else as_seed(seed)
+        if not tf.executing_eagerly():
+            return function(x, num_samples, fold_in(seed, 0))
+        blocks = range(0, len(x), _BLOCK)
+        return tf.concat(
+            [
+                function(x[start : start + _BLOCK], num_samples, fold_in(seed, i))
+                for i, start in enumerate(blocks)
+            ],
+            axis=0,
+        )
+
+    @tf.function(autograph=False, reduce_retracing=True)
+    def _elbo(self, x: tf.Tensor, num_samples: int, seed: tf.Tensor) -> tf.Tensor:
+        terms = self.terms(x, num_samples, seed)
+        return terms.reconstruction - terms.kl()
+
+    @tf.function(autograph=False, reduce_retracing=True)
+    def _log_prob(self, x: tf.Tensor, num_samples: int, seed: tf.Tensor) -> tf.Tensor:
+        layer = self.posterior_layer
+        q = self.encoder(x, training=False)
+        samples_per_pass = min(num_samples, max(1, _ROWS // (x.shape[0] or _BLOCK)))
+
+        def log_weights(indices: tf.Tensor) -> tf.Tensor:
+            draws = [
+                layer.sample_and_log_prob(q, (), fold_in(seed, index))
+                for index in tf.unstack(indices, num=samples_per_pass)
+            ]
+            z, log_q = (tf.stack(parts) for parts in zip(*draws, strict=True))
+            return self.terms_at(x, q, z, log_q).log_weights
+
+        return evidence.importance(
+            log_weights, num_samples, samples_per_pass, tf.shape(x)[0], x.dtype
+        )
+
+    @tf.function(autograph=False, reduce_retracing=True)
+    def _reconstruct(self, x: tf.Tensor) -> tf.Tensor:
+        z = self.posterior_layer.location(self.encoder(x, training=False))
+        return self.likelihood_layer.location(self._decode(z, training=False))
+
+    @tf.function(autograph=False, reduce_retracing=True)
+    def _sample(self, num_samples: tf.Tensor, seed: tf.Tensor, mean: bool) -> tf.Tensor:
+        z_seed, x_seed = split_seed(seed)
+        likelihood = self._decode(self._sample_prior(num_samples, z_seed), False)
+        if mean:
+            return self.likelihood_layer.location(likelihood)
+        return self.likelihood_layer.sample_and_log_prob(likelihood, (), x_seed)[0]
+
+    def _sample_prior(self, num_samples: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        prior = self.prior_layer
+        if prior.noise is None:
+            return prior.distribution.sample(num_samples, seed=seed)
+        shape = (num_samples, *prior.event_shape)
+        dtype = self.posterior_layer.variable_dtype
+        return prior.transform(standard_noise(prior.noise, shape, seed, dtype))
