@@ -319,13 +319,11 @@ class ObjectiveModel(keras.Model, abc.ABC):
             dataset_size=self._run.dataset_size,
             training=stream == _TRAIN,
         )
-        terms = self.terms(
-            x,
-            self.objective.num_samples,
-            seed=self._stream_seed(stream, counter),
-            training=context.training,
-        )
-        return self.objective.estimate(terms, context)
+        objective = self._run.objective
+        assert objective is not None  # Keras asks for compile() before it takes a step
+        seed = self._stream_seed(stream, counter)
+        terms = self.terms(x, objective.num_samples, seed, context.training)
+        return objective.estimate(terms, context)
 
     def _stream_seed(self, stream: int, counter: Any) -> tf.Tensor:
         """A seed made from the model's seed and a counter, without state to advance."""

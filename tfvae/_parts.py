@@ -5,15 +5,13 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from tfvae import _checks
 from tfvae.layers import DistributionLayer
 from tfvae.priors import Fixed, Prior, StandardNormal
 
 __all__ = ["as_prior", "check_parts"]
-
-tfd = tfp.distributions
 
 
 def as_prior(prior: Any, posterior_layer: DistributionLayer) -> Prior:

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from tfvae import _checks, _data, evidence
 from tfvae._math import as_seed, fold_in, split_seed, standard_noise
@@ -17,7 +17,6 @@ from tfvae.priors import Prior
 
 __all__ = ["VAE"]
 
-tfd = tfp.distributions
 
 _BLOCK = 1000
 """Examples that the methods on whole data sets hold at once."""

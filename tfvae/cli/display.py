@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -85,7 +86,7 @@ def results(title: str, test: Mapping[str, Any], seconds: Mapping[str, float]) -
     table.add_column("nats / example", justify="right")
     table.add_column("what it is", style="dim")
     for name, value, meaning in rows:
-        table.add_row(name, f"{value:.3f}", meaning)
+        table.add_row(name, f"{value:.3f}", escape(meaning))
     table.add_section()
     for name, value in seconds.items():
         table.add_row(name, f"{value:.1f} s", "")

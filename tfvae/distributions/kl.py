@@ -9,11 +9,9 @@ classes.
 """
 
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 __all__ = ["closed_form_kl"]
-
-tfd = tfp.distributions
 
 
 def closed_form_kl(q: tfd.Distribution, p: tfd.Distribution) -> tf.Tensor | None:
@@ -27,7 +25,7 @@ def closed_form_kl(q: tfd.Distribution, p: tfd.Distribution) -> tf.Tensor | None
         A tensor [B] in nats, or None where no closed form is registered.
 
     Example:
-    >>> import tensorflow_probability as tfp
+    >>> from tensorflow_probability import distributions as tfd
     >>> q = tfp.distributions.Independent(tfp.distributions.Normal([0.0, 0.0], 1.0), 1)
     >>> p = tfp.distributions.MultivariateNormalDiag([1.0, 1.0])
     >>> float(tfvae.distributions.closed_form_kl(q, p))

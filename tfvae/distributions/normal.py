@@ -1,13 +1,11 @@
 """Normal distributions."""
 
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from tfvae._math import LOG_2PI
 
 __all__ = ["MultivariateNormalTriL", "Normal"]
-
-tfd = tfp.distributions
 
 
 class Normal(tfd.Normal):

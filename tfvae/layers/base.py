@@ -7,14 +7,12 @@ from typing import Any, ClassVar
 
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from tfvae import _checks
 from tfvae._math import as_seed, standard_noise
 
 __all__ = ["DistributionLayer", "distribution_layer"]
-
-tfd = tfp.distributions
 
 
 class DistributionLayer(keras.layers.Layer, abc.ABC):

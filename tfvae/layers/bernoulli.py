@@ -2,13 +2,11 @@
 
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from tfvae.layers.logits import LogitsLayer
 
 __all__ = ["Bernoulli"]
-
-tfd = tfp.distributions
 
 
 @keras.saving.register_keras_serializable("tfvae")

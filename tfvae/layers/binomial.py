@@ -5,15 +5,13 @@ from typing import Any
 
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from tfvae import _checks
 from tfvae.distributions import Binomial as BinomialDistribution
 from tfvae.layers.logits import LogitsLayer
 
 __all__ = ["Binomial"]
-
-tfd = tfp.distributions
 
 
 @keras.saving.register_keras_serializable("tfvae")

@@ -2,14 +2,12 @@
 
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from tfvae.distributions import ContinuousBernoulli as ContinuousBernoulliDistribution
 from tfvae.layers.logits import LogitsLayer
 
 __all__ = ["ContinuousBernoulli"]
-
-tfd = tfp.distributions
 
 
 @keras.saving.register_keras_serializable("tfvae")

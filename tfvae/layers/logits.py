@@ -3,13 +3,11 @@
 import abc
 
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from tfvae.layers.base import DistributionLayer
 
 __all__ = ["LogitsLayer"]
-
-tfd = tfp.distributions
 
 
 class LogitsLayer(DistributionLayer):

@@ -6,15 +6,13 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from tfvae._math import LOG_2PI, positive
 from tfvae.distributions import MultivariateNormalTriL as TriLDistribution
 from tfvae.layers.base import DistributionLayer
 
 __all__ = ["MultivariateNormalTriL"]
-
-tfd = tfp.distributions
 
 
 @keras.saving.register_keras_serializable("tfvae")

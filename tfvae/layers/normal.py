@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from tfvae import _checks
 from tfvae._math import LOG_2PI, positive
@@ -13,8 +13,6 @@ from tfvae.distributions import Normal as NormalDistribution
 from tfvae.layers.base import DistributionLayer
 
 __all__ = ["Normal"]
-
-tfd = tfp.distributions
 
 
 @keras.saving.register_keras_serializable("tfvae")

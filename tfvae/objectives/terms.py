@@ -4,7 +4,7 @@ import dataclasses
 import functools
 
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from tfvae import _checks
 from tfvae.distributions import closed_form_kl
@@ -12,7 +12,6 @@ from tfvae.layers import DistributionLayer
 
 __all__ = ["KL_METHODS", "Terms"]
 
-tfd = tfp.distributions
 
 KL_METHODS = ("auto", "analytic", "monte_carlo")
 

@@ -6,13 +6,11 @@ from typing import Any
 
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from tfvae import _checks
 
 __all__ = ["Prior"]
-
-tfd = tfp.distributions
 
 
 class Prior(keras.layers.Layer, abc.ABC):

@@ -6,13 +6,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 import tfvae.distributions
 from tfvae.priors.base import Prior
 
 __all__ = ["Fixed"]
-
-tfd = tfp.distributions
 
 
 @keras.saving.register_keras_serializable("tfvae")
@@ -33,8 +32,8 @@ class Fixed(Prior):
 
     Example:
     >>> import tensorflow_probability as tfp
-    >>> tfd = tfp.distributions
-    >>> prior = tfvae.priors.Fixed(tfd.MultivariateNormalDiag([0.0, 0.0], [1.0, 2.0]))
+    from tensorflow_probability import distributions as tfd
+    >>>     >>> prior = tfvae.priors.Fixed(tfd.MultivariateNormalDiag([0.0, 0.0], [1.0, 2.0]))
     >>> prior.event_shape
     (2,)
     """
@@ -62,7 +61,7 @@ class Fixed(Prior):
 
     @property
     def noise(self) -> str | None:
-        """ "normal" for Gaussians, "uniform" for elements with a quantile, or None."""
+        """What `transform` takes: "normal" for Gaussians, "uniform" for quantiles."""
         if isinstance(self._distribution, _GAUSSIANS) or isinstance(
             self._elements, tfd.Normal
         ):

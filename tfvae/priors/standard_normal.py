@@ -2,14 +2,12 @@
 
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from tfvae.distributions import Normal
 from tfvae.priors.base import Prior
 
 __all__ = ["StandardNormal"]
-
-tfd = tfp.distributions
 
 
 @keras.saving.register_keras_serializable("tfvae")
