@@ -110,7 +110,7 @@ def test_keras_export_archive(keras_archive: Path, batch: int) -> None:
     ("signature", "inputs", "message"),
     [
         ("nothing", {}, "no signature 'nothing'"),
-        ("noisy", {"x": np.zeros((1, 4))}, r"expected \['x', 'seed'\]"),
+        ("noisy", {"x": np.zeros((1, 4))}, r"expected inputs \['seed', 'x'\]"),
         (
             "noisy",
             {"x": np.zeros((1, 4), "float32"), "seed": np.zeros(2, "int32")},

@@ -1,19 +1,25 @@
 """Numerics shared by the floors above: stable sums, positive maps, noise."""
 
+import contextlib
+import contextvars
 import math
+from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 __all__ = [
     "LOG_2PI",
     "MIN_SCALE",
     "as_seed",
+    "builtins_only",
     "fold_in",
     "log_mean_exp",
     "positive",
     "split_seed",
     "standard_noise",
+    "traces_builtins_only",
 ]
 
 LOG_2PI = math.log(2.0 * math.pi)
@@ -24,7 +30,7 @@ MIN_SCALE = 1e-6
 
 def positive(raw: tf.Tensor) -> tf.Tensor:
     """Maps the real line to positive scales: `softplus(raw) + MIN_SCALE`."""
-    return tf.math.softplus(raw) + tf.cast(MIN_SCALE, raw.dtype)
+    return tf.math.softplus(raw) + tf.constant(MIN_SCALE, raw.dtype)
 
 
 def log_mean_exp(values: tf.Tensor, axis: int = 0) -> tf.Tensor:
@@ -52,12 +58,12 @@ def as_seed(seed: Any) -> tf.Tensor:
             raise ValueError(f"{expected} Received: {seed!r}.")
         seed = (seed % 2**31, seed // 2**31)
     try:
-        pair = tf.cast(tf.convert_to_tensor(seed), tf.int32)
+        pair = tf.convert_to_tensor(seed)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{expected} Received: {seed!r}.") from error
-    if pair.shape != (2,):
+    if pair.shape != (2,) or not pair.dtype.is_integer:
         raise ValueError(f"{expected} Received: {seed!r}.")
-    return pair
+    return tf.cast(pair, tf.int32)
 
 
 def fold_in(seed: tf.Tensor, number: Any) -> tf.Tensor:
@@ -77,9 +83,30 @@ def split_seed(seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 def standard_noise(
     kind: str, shape: Any, seed: tf.Tensor, dtype: tf.DType
 ) -> tf.Tensor:
-    """Draws standard normals (`kind="normal"`) or uniforms on [0, 1)."""
-    draw = {
-        "normal": tf.random.stateless_normal,
-        "uniform": tf.random.stateless_uniform,
-    }[kind]
-    return draw(shape, seed=seed, dtype=dtype, alg="philox")
+    """Draws standard normals (`kind="normal"`) or uniforms on (0, 1).
+
+    The uniforms are the midpoints of TensorFlow's cells, so that no quantile is asked
+    for 0, which would be drawn once in 2**23 numbers.
+    """
+    if kind == "normal":
+        return tf.random.stateless_normal(shape, seed=seed, dtype=dtype, alg="philox")
+    lower = tf.random.stateless_uniform(shape, seed=seed, dtype=dtype, alg="philox")
+    return lower + tf.constant(np.finfo(lower.dtype.as_numpy_dtype).eps / 2, dtype)
+
+
+_builtins_only = contextvars.ContextVar("builtins_only", default=False)
+
+
+@contextlib.contextmanager
+def builtins_only() -> Iterator[None]:
+    """Graphs traced inside use LiteRT's builtin operations, at some cost in digits."""
+    token = _builtins_only.set(True)
+    try:
+        yield
+    finally:
+        _builtins_only.reset(token)
+
+
+def traces_builtins_only() -> bool:
+    """Returns whether this runs inside `builtins_only`."""
+    return _builtins_only.get()

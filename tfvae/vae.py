@@ -1,5 +1,6 @@
 """The variational autoencoder."""
 
+import os
 from typing import Any
 
 import keras
@@ -11,6 +12,7 @@ from tfvae import _checks, _data, evidence
 from tfvae._math import as_seed, fold_in, split_seed, standard_noise
 from tfvae._model import ObjectiveModel
 from tfvae._parts import as_prior, check_parts
+from tfvae.export import export_litert, export_saved_model
 from tfvae.layers import DistributionLayer, distribution_layer
 from tfvae.objectives import Terms
 from tfvae.priors import Prior
@@ -244,7 +246,7 @@ class VAE(ObjectiveModel):
         _checks.positive_int("num_samples", num_samples)
         seed = self._next_seed() if seed is None else as_seed(seed)
         blocks = [
-            self._sample(
+            self.draw(
                 tf.constant(min(_BLOCK, num_samples - start)), fold_in(seed, i), mean
             )
             for i, start in enumerate(range(0, num_samples, _BLOCK))
@@ -258,6 +260,52 @@ class VAE(ObjectiveModel):
             self._reconstruct(x[i : i + _BLOCK]) for i in range(0, len(x), _BLOCK)
         ]
         return np.concatenate([block.numpy() for block in blocks])
+
+    def export(
+        self,
+        filepath: str | os.PathLike[str],
+        format: str = "tf_saved_model",
+        *,
+        num_samples: int = 64,
+        batch_size: int = 1,
+    ) -> dict[str, float]:
+        """Writes the model as named signatures that need neither tfvae nor TFP.
+
+            encode(x)       mean, stddev and the posterior's parameters
+            decode(z)       mean and the likelihood's parameters
+            reconstruct(x)  mean
+            sample          x
+            elbo(x)         elbo, reconstruction, kl
+            log_prob(x)     log_prob
+
+        A SavedModel takes any batch size, a `seed` int32[2] for the last three and
+        `num_samples` for `sample`; its `serving_default` is `reconstruct`. A `.tflite`
+        file has a fixed batch size and takes the noise itself: `noise_z`, and for
+        `sample` also `noise_x`. Each signature is compared with the model before the
+        result is put in place by one rename.
+
+        Args:
+            filepath: The folder of a SavedModel, which must not exist yet, such as
+                "saved_models/digits/1", or the `.tflite` file, which may.
+            format: "tf_saved_model" or "litert". Default: "tf_saved_model".
+            num_samples: Number S of draws in `log_prob`. Default: 64.
+            batch_size: The number of examples B of a `.tflite` file. Default: 1.
+
+        Returns:
+            For each signature, the largest difference from the model as a share of
+            what is allowed: 1e-5 absolute plus relative, 1e-4 relative for nats.
+
+        Raises:
+            FileExistsError: If the folder of a SavedModel exists.
+            ValueError: If an argument is none of these, an operation has no LiteRT
+                builtin, or a signature differs from the model.
+        """
+        _checks.one_of("format", format, ("tf_saved_model", "litert"))
+        _checks.positive_int("num_samples", num_samples)
+        _checks.positive_int("batch_size", batch_size)
+        if format == "litert":
+            return export_litert(self, filepath, batch_size, num_samples)
+        return export_saved_model(self, filepath, num_samples)
 
     def predict_step(self, data: Any) -> tf.Tensor:
         """Returns E[x|z] at the location of q(z|x) for a batch."""
@@ -350,7 +398,10 @@ class VAE(ObjectiveModel):
         return self.likelihood_layer.location(self._decode(z, training=False))
 
     @tf.function(autograph=False, reduce_retracing=True)
-    def _sample(self, num_samples: tf.Tensor, seed: tf.Tensor, mean: bool) -> tf.Tensor:
+    def draw(
+        self, num_samples: tf.Tensor, seed: tf.Tensor, mean: bool = False
+    ) -> tf.Tensor:
+        """`sample` for use inside a graph: one pass, a seed int32[2], a tensor."""
         z_seed, x_seed = split_seed(seed)
         likelihood = self._decode(self._sample_prior(num_samples, z_seed), False)
         if mean:

@@ -114,7 +114,7 @@ def read_signature(meta_graph: bytes, name: str) -> Signature:
     """
     entries = dict(_map_entry(entry) for _, entry in _fields(meta_graph, 5))
     if name not in entries:
-        raise KeyError(f"no signature {name!r}, there are {[*entries]}")
+        raise KeyError(f"no signature {name!r}, there are {sorted(entries)}")
     ports: dict[int, dict[str, TensorInfo]] = {1: {}, 2: {}}
     for number, port in _fields(entries[name], 1, 2):
         port_name, info = _map_entry(port)
@@ -131,7 +131,9 @@ def _run_session(
 ) -> dict[str, np.ndarray]:
     tf = with_status.library
     if set(inputs) != set(signature.inputs):
-        raise ValueError(f"expected {[*signature.inputs]}, received {[*inputs]}")
+        # Protobuf maps have no order, so names are sorted wherever they are shown.
+        expected, received = sorted(signature.inputs), sorted(inputs)
+        raise ValueError(f"expected inputs {expected}, received {received}")
 
     def ports(infos: Mapping[str, TensorInfo]) -> "ctypes.Array[_Output]":
         array = (_Output * len(infos))()

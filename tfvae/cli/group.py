@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import typer
@@ -22,21 +24,42 @@ class OneSentence(TyperGroup):
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Runs a command line and exits."""
-        # TensorFlow reads this once, when it is imported by one of the commands.
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         kwargs["standalone_mode"] = False
         try:
-            code = super().main(*args, **kwargs)
+            with _without_tensorflow_messages():
+                code = super().main(*args, **kwargs)
         except typer.TyperException as error:
             _say(error.format_message())
             code = error.exit_code
         except typer.Abort:
-            _say("Stopped.")
             code = 130
         except (ValueError, OSError, ImportError) as error:
             _say(str(error))
             code = 1
+        if code == 130:
+            _say("Stopped.")
         sys.exit(code if isinstance(code, int) else 0)
+
+
+@contextlib.contextmanager
+def _without_tensorflow_messages() -> Iterator[None]:
+    """Closes the file descriptor that TensorFlow's C++ code writes its messages to.
+
+    Setting TF_CPP_MIN_LOG_LEVEL in the environment leaves them to that.
+    """
+    if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+        yield
+        return
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _say(message: str) -> None:

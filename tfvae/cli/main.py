@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+from importlib import metadata
 from typing import Annotated, Any, Literal
 
 import typer
@@ -12,12 +13,13 @@ from tfvae.cli.options import parse_sizes
 
 __all__ = ["app"]
 
+DATA, MODEL, TRAINING, RESULT = "Data", "Model", "Training", "Result"
+
 app = typer.Typer(
     cls=OneSentence,
-    help="Train, measure, sample and export variational autoencoders.",
     context_settings={"help_option_names": ["-h", "--help"]},
     add_completion=False,
-    no_args_is_help=False,
+    invoke_without_command=True,
     pretty_exceptions_enable=False,
 )
 
@@ -44,69 +46,114 @@ EvidenceSamples = Annotated[
 ]
 
 
+@app.callback()
+def start(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Train, measure, sample and export variational autoencoders."""
+    if version:
+        typer.echo(f"tfvae {metadata.version('tfvae')}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
 @app.command()
 def train(
     data: DataArgument,
     network: Annotated[
-        Literal["mlp", "conv"], typer.Option(help="Kind of the two networks.")
+        Literal["mlp", "conv"],
+        typer.Option(rich_help_panel=MODEL, help="Kind of the two networks."),
     ] = "mlp",
     hidden: Annotated[
         str | None,
         typer.Option(
-            metavar="SIZES", help="Units of the dense layers of the encoder: 200,200."
+            rich_help_panel=MODEL,
+            metavar="SIZES",
+            help="Units of the dense layers of the encoder: 200,200.",
         ),
     ] = None,
     filters: Annotated[
-        str, typer.Option(metavar="SIZES", help="Filters of the convolutions.")
+        str,
+        typer.Option(
+            rich_help_panel=MODEL, metavar="SIZES", help="Filters of the convolutions."
+        ),
     ] = "32,64",
     activation: Annotated[
         Literal["tanh", "relu", "gelu", "silu", "elu", "softplus"] | None,
-        typer.Option(help="Activation; tanh for mlp, relu for conv by default."),
+        typer.Option(
+            rich_help_panel=MODEL,
+            help="Activation of all hidden layers.",
+        ),
     ] = None,
     latent: Annotated[
-        int | None, typer.Option(min=1, help="Number of latent units.")
+        int | None,
+        typer.Option(rich_help_panel=MODEL, min=1, help="Number of latent units."),
     ] = None,
     likelihood: Annotated[
-        Likelihood, typer.Option(help="p(x|z); auto looks at the values.")
+        Likelihood,
+        typer.Option(rich_help_panel=MODEL, help="p(x|z); auto looks at the values."),
     ] = "auto",
     beta: Annotated[
-        float, typer.Option(min=0.0, help="Weight of the KL in training.")
+        float,
+        typer.Option(
+            rich_help_panel=TRAINING, min=0.0, help="Weight of the KL in training."
+        ),
     ] = 1.0,
     binarize: Annotated[
         Literal["dynamic", "static", "none"] | None,
         typer.Option(
+            rich_help_panel=DATA,
             help="Draw grey values as 0 or 1: anew each epoch, once, or not at all. "
-            "Default: dynamic for grey images, none for the rest."
+            "Default: dynamic for grey images, none for the rest.",
         ),
     ] = None,
     scale: Annotated[
         Literal["auto", "none", "unit", "standardize"],
         typer.Option(
+            rich_help_panel=DATA,
             help="Scale values by the largest possible one (unit) or to mean 0 and "
-            "variance 1."
+            "variance 1.",
         ),
     ] = "auto",
-    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over data.")] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(rich_help_panel=TRAINING, min=1, help="Passes over the data."),
+    ] = None,
     batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Examples per update.")
+        int | None,
+        typer.Option(rich_help_panel=TRAINING, min=1, help="Examples per update."),
     ] = None,
     learning_rate: Annotated[
-        float | None, typer.Option(min=1e-8, max=1.0, help="Of Adam, at the start.")
+        float | None,
+        typer.Option(
+            rich_help_panel=TRAINING, min=1e-8, max=1.0, help="Of Adam, at the start."
+        ),
     ] = None,
     schedule: Annotated[
-        Literal["cosine", "constant"], typer.Option(help="Course of the learning rate.")
+        Literal["cosine", "constant"],
+        typer.Option(rich_help_panel=TRAINING, help="Course of the learning rate."),
     ] = "cosine",
     evidence_samples: EvidenceSamples = 1000,
     seed: Seed = 0,
     output: Annotated[
-        pathlib.Path, typer.Option(help="Folder of all models.")
+        pathlib.Path, typer.Option(rich_help_panel=RESULT, help="Folder of all models.")
     ] = pathlib.Path("saved_models"),
     name: Annotated[
         str | None,
-        typer.Option(help="Folder of this model; the name of the data by default."),
+        typer.Option(
+            rich_help_panel=RESULT,
+            help="Folder of this model; the name of the data by default.",
+        ),
     ] = None,
 ) -> None:
-    """Train a VAE on DATA, measure it on the test part, and save and export it."""
+    """Train a VAE on DATA, measure it on the test part, and save and export it.
+
+    What has no default follows the number of training examples.
+    """
     flags: dict[str, Any] = {
         "network": network,
         "hidden": None if hidden is None else _sizes("--hidden", hidden),

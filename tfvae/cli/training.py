@@ -95,8 +95,7 @@ def run(
             "versions": _versions(),
             "history": history,
         }
-        text = json.dumps(record, indent=1, allow_nan=False)
-        (assets / "metrics.json").write_text(text + "\n", "utf-8")
+        (assets / "metrics.json").write_text(_json(record), "utf-8")
         version = publish(saved_model, home)
     display.results(home.name, test, seconds)
     display.note("saved", f"{home}/model.keras, model.tflite, report.png; {version}/")
@@ -121,13 +120,14 @@ def fit(
     batches = _batches(x, options)
     if preparation.binarize == "dynamic":
         batches = datasets.binarize(batches, seed=options.seed)
+    steps = int(batches.cardinality())
     rate: Any = options.learning_rate
     if options.schedule == "cosine":
-        steps = options.epochs * int(batches.cardinality())
-        rate = keras.optimizers.schedules.CosineDecay(rate, steps)
+        rate = keras.optimizers.schedules.CosineDecay(rate, options.epochs * steps)
     vae.compile(
         optimizer=keras.optimizers.Adam(rate),
         objective=tfvae.objectives.ELBO(beta=options.beta),
+        steps_per_execution=min(steps, 20),
     )
     bar = display.EpochBar()
     try:
@@ -183,10 +183,10 @@ def _batches(x: np.ndarray, options: Options) -> tf.data.Dataset:
 
 
 def _folder_name(name: str) -> str:
-    if not re.fullmatch(r"\w[\w.-]*", name):
+    if not re.fullmatch(r"\w[\w .-]*", name):
         raise ValueError(
-            f"--name must be a plain folder name of letters, digits, dots, dashes and "
-            f"underscores, received {name!r}."
+            "--name must be a plain folder name of letters, digits, spaces, dots, "
+            f"dashes and underscores, received {name!r}."
         )
     return name
 
@@ -238,6 +238,13 @@ def _describe(source: str, arrays: datasets.Arrays) -> dict[str, Any]:
         "training_examples": len(arrays.x_train),
         "test_examples": len(arrays.x_test),
     }
+
+
+def _json(record: dict[str, Any]) -> str:
+    """Indented JSON with every list of numbers on one line."""
+    text = json.dumps(record, indent=2, allow_nan=False)
+    flat = re.sub(r"\[[^][{}]*\]", lambda found: " ".join(found[0].split()), text)
+    return flat + "\n"
 
 
 def _versions() -> dict[str, str]:

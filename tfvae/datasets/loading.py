@@ -99,12 +99,12 @@ def _read(path: pathlib.Path) -> dict[str, np.ndarray]:
             f"There is no file {path}: expected {', '.join(NAMES)}, or {_EXPECTED}."
         )
     try:
-        stored = np.load(path, allow_pickle=False)
-        if isinstance(stored, np.ndarray):
-            return {"x": stored}
-        with stored:
+        with path.open("rb") as stream:
+            stored = np.load(stream, allow_pickle=False)
+            if isinstance(stored, np.ndarray):
+                return {"x": stored}
             known = {"x", "y", "x_train", "x_test", "y_test"} & set(stored.files)
-            parts = {key: stored[key] for key in known}
+            parts = {key: np.asarray(stored[key]) for key in known}
             found = ", ".join(stored.files) or "no array"
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         reason = str(error).splitlines()[0].rstrip(".")

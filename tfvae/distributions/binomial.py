@@ -8,8 +8,9 @@ import tensorflow_probability as tfp
 
 __all__ = ["Binomial"]
 
-FAR = 5.0
-"""Where the logits differ by more than this, `exp(shift)` is factored out."""
+NEAR, FAR = 0.05, 5.0
+"""Logits that differ by less than the one give a power series; where they differ by
+more than the other, `exp(shift)` is factored out."""
 
 
 class Binomial(tfp.distributions.Binomial):
@@ -33,7 +34,7 @@ class Binomial(tfp.distributions.Binomial):
     Example:
     >>> p = tfvae.distributions.Binomial(16, logits=0.0)
     >>> round(float(p.log_prob(8.0)), 4)
-    -1.6275
+    -1.6277
 
     Reference: Loader, "Fast and accurate computation of binomial probabilities",
     2000.
@@ -77,22 +78,41 @@ class Binomial(tfp.distributions.Binomial):
         )
         k = tf.cast(counts, logits.dtype)
         index = tf.cast(tf.clip_by_value(k, 0, n), tf.int32)
-        # Seen from the rarer outcome, whose share is at most a half.
-        share = tf.minimum(k, n - k) / n
+        # Seen from the rarer outcome, whose share is at most a half. At the ends it
+        # would be zero, without a finite gradient; they have a form of their own.
+        share = tf.where((k > 0) & (k < n), tf.minimum(k, n - k) / n, 0.5)
         shift = logits - tf.gather(logit_table, index)
         shift = tf.where(k <= n - k, shift, -shift)
-        near, far = tf.minimum(shift, FAR), tf.maximum(shift, FAR)
-        divergence = tf.where(
-            shift < FAR,
-            tf.math.log1p(share * tf.math.expm1(near)) - share * near,
-            tf.math.log(share + (1 - share) * tf.exp(-far)) + (1 - share) * far,
-        )
-        inside = tf.gather(peak_table, index) - n * divergence
+        inside = tf.gather(peak_table, index) - n * _divergence(share, shift)
         # At the ends the mode lies at infinity, and the plain form has one term.
         none, every = -n * tf.math.softplus(logits), -n * tf.math.softplus(-logits)
         mass = tf.where(k == 0, none, tf.where(k == n, every, inside))
         valid = (k >= 0) & (k <= n) & (k == tf.floor(k))
         return tf.where(valid, mass, tf.constant(-float("inf"), logits.dtype))
+
+
+def _divergence(share: tf.Tensor, shift: tf.Tensor) -> tf.Tensor:
+    """Of Bernoulli(share) from the one whose logit is larger by `shift`.
+
+    log(1 + share (e^shift - 1)) - share shift, the two terms of which cancel to
+    the square of a small shift: to the series of the cumulants.
+    """
+    small = tf.clip_by_value(shift, -NEAR, NEAR)
+    middle, far = tf.minimum(shift, FAR), tf.maximum(shift, FAR)
+    spread, skew = share * (1 - share), 1 - 2 * share
+    series = (1 - 30 * spread * (1 - 4 * spread)) / 720
+    series = skew * (1 - 12 * spread) / 120 + small * series
+    series = (1 - 6 * spread) / 24 + small * series
+    series = 1 / 2 + small * (skew / 6 + small * series)
+    return tf.where(
+        tf.abs(shift) < NEAR,
+        spread * tf.square(small) * series,
+        tf.where(
+            shift < FAR,
+            tf.math.log1p(share * tf.math.expm1(middle)) - share * middle,
+            tf.math.log(share + (1 - share) * tf.exp(-far)) + (1 - share) * far,
+        ),
+    )
 
 
 def _tables(n: int) -> tuple[np.ndarray, np.ndarray]:

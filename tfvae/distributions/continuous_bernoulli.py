@@ -32,15 +32,17 @@ class ContinuousBernoulli(tfp.distributions.ContinuousBernoulli):
         if logits is None:
             logits = self._logits_parameter_no_checks()
         u = tf.cast(p, logits.dtype)
-        centre, size, small = _parts(logits, below=1e-3)
+        centre, size, small = _parts(logits, below=1e-2)
+        series = (1 - 2 * u) / 3 + centre * (1 - 6 * u * (1 - u)) / 12
+        series = u + centre * u * (1 - u) / 2 * (1 + centre * series)
         # Mirror positive logits onto negative ones: x(u; eta) = 1 - x(1 - u; -eta).
         mirrored = tf.where(logits > 0, 1 - u, u)
-        lower = -tf.math.log1p(mirrored * tf.math.expm1(-size)) / size
-        value = tf.where(
-            small,
-            u + centre * u * (1 - u) / 2,
-            tf.where(logits > 0, 1 - lower, lower),
-        )
+        share = mirrored * tf.math.expm1(-size)
+        # At the far end the logarithm has no gradient.
+        inside = share > -1
+        lower = -tf.math.log1p(tf.where(inside, share, 0)) / size
+        lower = tf.where(inside, lower, 1)
+        value = tf.where(small, series, tf.where(logits > 0, 1 - lower, lower))
         return tf.clip_by_value(value, 0, 1)
 
     def _variance(self) -> tf.Tensor:

@@ -3,7 +3,7 @@
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from tfvae._math import LOG_2PI
+from tfvae._math import LOG_2PI, traces_builtins_only
 
 __all__ = ["MultivariateNormalTriL", "Normal"]
 
@@ -34,12 +34,16 @@ class Normal(tfd.Normal):
 
 
 class MultivariateNormalTriL(tfd.MultivariateNormalTriL):
-    """`tfd.MultivariateNormalTriL` whose standard deviations need no D^3 product.
+    """`tfd.MultivariateNormalTriL` with an exact log density and cheap deviations.
 
+        log p(x) = -1/2 |y|^2 - sum_i log L_ii - D/2 log(2 pi),
+        y_i = (x_i - loc_i - sum_{j<i} L_ij y_j) / L_ii
         stddev_i = sqrt(sum_j L_ij^2)
 
-    The row sums also convert to LiteRT builtins, which the diagonal of `L L^T` does
-    not.
+    The solve for y multiplies rounding errors by the condition of L, so it runs in
+    double precision, whatever the dtype of the distribution. LiteRT has neither
+    double precision nor a builtin for a triangular solve or a matrix diagonal: inside
+    `builtins_only`, up to `UNROLLED` dimensions, the solve is written out row by row.
 
     Example:
     >>> p = tfvae.distributions.MultivariateNormalTriL(
@@ -49,9 +53,38 @@ class MultivariateNormalTriL(tfd.MultivariateNormalTriL):
     array([2., 5.], dtype=float32)
     """
 
+    def _log_prob(self, x: tf.Tensor) -> tf.Tensor:
+        if traces_builtins_only() and self.scale_tril.shape[-1] <= UNROLLED:
+            return self._log_prob_row_by_row(x)
+        wide, loc, scale_tril = (
+            tf.cast(value, tf.float64) for value in (x, self.loc, self.scale_tril)
+        )
+        scale = tf.linalg.LinearOperatorLowerTriangular(scale_tril)
+        squares = tf.square(scale.solvevec(wide - loc)) + LOG_2PI
+        log_density = -0.5 * tf.reduce_sum(squares, -1) - scale.log_abs_determinant()
+        return tf.cast(log_density, x.dtype)
+
+    def _log_prob_row_by_row(self, x: tf.Tensor) -> tf.Tensor:
+        scale_tril, residual = self.scale_tril, x - self.loc
+        size = scale_tril.shape[-1]
+        solved: list[tf.Tensor] = []
+        log_density = -0.5 * size * LOG_2PI
+        for i in range(size):
+            row = residual[..., i]
+            for j, other in enumerate(solved):
+                row -= scale_tril[..., i, j] * other
+            diagonal = scale_tril[..., i, i]
+            solved.append(row / diagonal)
+            log_density -= 0.5 * tf.square(solved[-1]) + tf.math.log(diagonal)
+        return log_density
+
     def _variance(self) -> tf.Tensor:
         variance = tf.reduce_sum(tf.square(self.scale.to_dense()), axis=-1)
         return tf.broadcast_to(variance, tf.shape(self._mean()))
 
     def _stddev(self) -> tf.Tensor:
         return tf.sqrt(self._variance())
+
+
+UNROLLED = 16
+"""The largest number of dimensions whose triangular solve is written out."""

@@ -58,11 +58,13 @@ class Binomial(LogitsLayer):
         return BinomialDistribution(self.total_count, logits)
 
     def _draw(self, elements: tfd.Distribution, uniform: tf.Tensor) -> tf.Tensor:
-        # The masses have an axis more than the result.
-        counts = tf.range(self.total_count, dtype=uniform.dtype)
+        # The masses have an axis more than the result. They are summed to what
+        # rounding makes of one, so that the largest uniforms stay below the end.
+        counts = tf.range(self.total_count + 1.0, dtype=uniform.dtype)
         mass = self._elements(elements.logits[..., None]).prob(counts)
-        reached = uniform[..., None] >= tf.cumsum(mass, axis=-1)
-        return tf.reduce_sum(tf.cast(reached, uniform.dtype), axis=-1)
+        reached = tf.cumsum(mass, axis=-1)
+        passed = uniform[..., None] * reached[..., -1:] >= reached[..., :-1]
+        return tf.reduce_sum(tf.cast(passed, uniform.dtype), axis=-1)
 
     def _in_support(self, x: tf.Tensor) -> tf.Tensor:
         if x.dtype == tf.bool:

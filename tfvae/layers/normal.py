@@ -1,5 +1,6 @@
 """Normal distributions with independent elements."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,7 +9,7 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from tfvae import _checks
-from tfvae._math import LOG_2PI, positive
+from tfvae._math import LOG_2PI, MIN_SCALE, positive
 from tfvae.distributions import Normal as NormalDistribution
 from tfvae.layers.base import DistributionLayer
 
@@ -104,5 +105,5 @@ class Normal(DistributionLayer):
         return super().get_config() | {"scale": self.scale}
 
 
-RAW_ONE = 0.541324854612918
-"""log(e - 1): the raw value of a scale of one, where a shared scale starts."""
+RAW_ONE = math.log(math.expm1(1 - MIN_SCALE))
+"""The raw value of a scale of one, where a shared scale starts."""

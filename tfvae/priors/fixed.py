@@ -31,9 +31,8 @@ class Fixed(Prior):
             outside TensorFlow Probability and tfvae, or has a batch shape.
 
     Example:
-    >>> import tensorflow_probability as tfp
-    from tensorflow_probability import distributions as tfd
-    >>>     >>> prior = tfvae.priors.Fixed(tfd.MultivariateNormalDiag([0.0, 0.0], [1.0, 2.0]))
+    >>> gaussian = tfp.distributions.MultivariateNormalDiag([0.0, 0.0], [1.0, 2.0])
+    >>> prior = tfvae.priors.Fixed(gaussian)
     >>> prior.event_shape
     (2,)
     """
@@ -82,7 +81,7 @@ class Fixed(Prior):
         return p.mean() + p.stddev() * noise
 
     @property
-    def _elements(self) -> tfd.Distribution | None:
+    def _elements(self) -> Any:
         if isinstance(self._distribution, tfd.Independent | tfd.Sample):
             return self._distribution.distribution
         return None
@@ -118,10 +117,11 @@ def _encode(name: str, value: Any) -> Any:
             f"`{name}` holds a variable, and a fixed prior does not change. Use a "
             "trainable prior of tfvae.priors, or pass a constant."
         )
-    if isinstance(value, tfd.Distribution | tfp.bijectors.Bijector):
+    if isinstance(value, (tfd.Distribution, tfp.bijectors.Bijector)):
         kind = type(value).__name__.lstrip("_")
         for library, module in _LIBRARIES.items():
-            if isinstance(value, getattr(module, kind, ())):
+            owner = getattr(module, kind, None)
+            if owner is not None and isinstance(value, owner):
                 parameters = {
                     key: _encode(f"{name}.{key}", part)
                     for key, part in value.parameters.items()

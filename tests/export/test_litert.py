@@ -1,0 +1,177 @@
+"""`.tflite` files against the Keras model, where TensorFlow is not imported."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
+from scipy.special import logsumexp
+from support.runners import in_litert
+from support.small import small_vae
+from tensorflow_probability import distributions as tfd
+
+import tfvae
+
+BATCH, SAMPLES = 2, 16
+
+POSTERIORS = {
+    "Normal": lambda: tfvae.layers.Normal(3),
+    "Normal, shared scale": lambda: tfvae.layers.Normal(3, scale="shared"),
+    "TriL": lambda: tfvae.layers.MultivariateNormalTriL(3),
+}
+LIKELIHOODS = {
+    "Bernoulli": lambda: tfvae.layers.Bernoulli(6),
+    "ContinuousBernoulli": lambda: tfvae.layers.ContinuousBernoulli(6),
+    "Binomial": lambda: tfvae.layers.Binomial(6, total_count=16),
+    "Normal, fixed scale": lambda: tfvae.layers.Normal(6, scale=0.5),
+    "TriL": lambda: tfvae.layers.MultivariateNormalTriL(6),
+}
+PAIRS = [
+    ("Normal", "Bernoulli"),
+    ("Normal, shared scale", "ContinuousBernoulli"),
+    ("TriL", "Binomial"),
+    ("Normal", "Normal, fixed scale"),
+    ("TriL", "TriL"),
+]
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: " and ".join(pair))
+def test_all_signatures_agree_with_the_model(pair, tmp_path) -> None:
+    vae = small_vae(POSTERIORS[pair[0]](), LIKELIHOODS[pair[1]]())
+    path = tmp_path / "model.tflite"
+    vae.export(path, format="litert", batch_size=BATCH, num_samples=SAMPLES)
+    assert b"Flex" not in path.read_bytes()
+    generator = np.random.default_rng(3)
+    x = vae.sample(BATCH, seed=3)
+    z, many = (
+        generator.normal(size=(*lead, BATCH, 3)).astype(np.float32)
+        for lead in ((), (SAMPLES,))
+    )
+    noise_x = generator.uniform(size=(BATCH, 6)).astype(np.float32)
+    q, p = vae.encode(x), vae.decode(z)
+
+    def log_weights(noise: np.ndarray) -> np.ndarray:
+        """From the distributions that users get, without the layers' shortcuts."""
+        factor = q.scale_tril if pair[0] == "TriL" else tf.linalg.diag(q.stddev())
+        draws = q.mean() + tf.linalg.matvec(factor, noise)
+        likelihood, prior = vae.decode(draws).log_prob(x), vae.prior.log_prob(draws)
+        return (likelihood + prior - q.log_prob(draws)).numpy()
+
+    nats = {"rtol": 1e-4, "atol": 1e-4}
+    values = {"rtol": 1e-5, "atol": 1e-5}
+    out = in_litert(
+        path,
+        {
+            "encode": {"x": x},
+            "decode": {"z": z},
+            "reconstruct": {"x": x},
+            "sample": {"noise_z": z, "noise_x": noise_x},
+            "elbo": {"x": x, "noise_z": z},
+            "log_prob": {"x": x, "noise_z": many},
+        },
+    )
+    np.testing.assert_allclose(out["encode"]["mean"], q.mean(), **values)
+    np.testing.assert_allclose(out["encode"]["stddev"], q.stddev(), **values)
+    np.testing.assert_allclose(out["decode"]["mean"], p.mean(), **values)
+    np.testing.assert_allclose(out["reconstruct"]["mean"], vae.reconstruct(x), **values)
+    drawn = vae.likelihood_layer.transform(p, noise_x)[0]
+    np.testing.assert_allclose(out["sample"]["x"], drawn, **values)
+    bound = out["elbo"]
+    at_draws = vae.decode(vae.posterior_layer.transform(q, z)[0]).log_prob(x)
+    np.testing.assert_allclose(bound["reconstruction"], at_draws, **nats)
+    np.testing.assert_allclose(bound["kl"], q.kl_divergence(vae.prior), **nats)
+    np.testing.assert_allclose(
+        bound["elbo"], bound["reconstruction"] - bound["kl"], rtol=1e-6, atol=1e-5
+    )
+    want = logsumexp(log_weights(many), axis=0) - np.log(SAMPLES)
+    np.testing.assert_allclose(out["log_prob"]["log_prob"], want, **nats)
+
+
+def test_shapes_are_fixed_and_named(tmp_path) -> None:
+    path = tmp_path / "model.tflite"
+    small_vae().export(path, format="litert")
+    interpreter = Interpreter(model_path=str(path))
+    shapes = {
+        name: {
+            key: details["shape"].tolist()
+            for key, details in interpreter.get_signature_runner(name)
+            .get_input_details()
+            .items()
+        }
+        for name in interpreter.get_signature_list()
+    }
+    assert shapes == {
+        "encode": {"x": [1, 6]},
+        "decode": {"z": [1, 3]},
+        "reconstruct": {"x": [1, 6]},
+        "sample": {"noise_z": [1, 3], "noise_x": [1, 6]},
+        "elbo": {"x": [1, 6], "noise_z": [1, 3]},
+        "log_prob": {"x": [1, 6], "noise_z": [64, 1, 3]},
+    }
+
+
+def test_a_convolutional_model(tmp_path) -> None:
+    networks, layers = tfvae.networks, tfvae.layers
+    encoder = keras.Sequential(
+        [networks.conv((8, 8, 1), (4, 8), (16,)), layers.Normal(3)]
+    )
+    decoder = keras.Sequential(
+        [networks.conv_transpose((3,), (8, 8), (8, 4)), layers.Bernoulli((8, 8, 1))]
+    )
+    vae = tfvae.VAE(encoder, decoder, seed=0)
+    path = tmp_path / "model.tflite"
+    vae.export(path, format="litert", batch_size=BATCH)
+    z = np.random.default_rng(4).normal(size=(BATCH, 3)).astype(np.float32)
+    decoded = in_litert(path, {"decode": {"z": z}})["decode"]
+    want = vae.decode(z)
+    np.testing.assert_allclose(decoded["mean"], want.mean(), rtol=1e-5, atol=1e-5)
+    logits = want.distribution.logits
+    np.testing.assert_allclose(decoded["logits"], logits, rtol=1e-5, atol=1e-5)
+
+
+def test_a_file_is_replaced_only_by_a_good_one(tmp_path, monkeypatch) -> None:
+    vae = small_vae()
+    path = tmp_path / "model.tflite"
+    path.write_bytes(b"an older model")
+    weight = vae.encoder.trainable_variables[0]
+    save = tf.saved_model.save
+
+    def save_other_weights(*args, **kwargs) -> None:
+        before = weight.numpy()
+        weight.assign(before * 1.01)
+        save(*args, **kwargs)
+        weight.assign(before)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tf.saved_model, "save", save_other_weights)
+        with pytest.raises(ValueError, match="differs from the model"):
+            vae.export(path, format="litert")
+    assert path.read_bytes() == b"an older model"
+    vae.export(path, format="litert")
+    assert path.stat().st_size > 1000
+    assert [entry.name for entry in tmp_path.iterdir()] == ["model.tflite"]
+
+
+def test_an_operation_without_builtin_is_named(tmp_path) -> None:
+    vae = small_vae(likelihood=tfvae.layers.Bernoulli(6))
+    cholesky = np.tril(np.full((3, 3), 0.5, np.float32)) + np.eye(3, dtype=np.float32)
+    prior = tfd.MultivariateNormalTriL(np.zeros(3, np.float32), cholesky)
+    vae = tfvae.VAE(vae.encoder, vae.decoder, prior)
+    with pytest.raises(ValueError, match=r"MatrixTriangularSolve.* has no builtin"):
+        vae.export(tmp_path / "model.tflite", format="litert")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_prior_without_noise_is_named(tmp_path) -> None:
+    mixture = tfd.MixtureSameFamily(
+        tfd.Categorical(logits=[0.0, 1.0]),
+        tfd.MultivariateNormalDiag(np.zeros((2, 3), np.float32)),
+    )
+    vae = small_vae(prior=mixture)
+    with pytest.raises(ValueError, match="`sample` needs draws of z"):
+        vae.export(tmp_path / "model.tflite", format="litert")
+    vae.export(tmp_path / "1")
+    outputs = tf.saved_model.load(str(tmp_path / "1")).signatures["sample"](
+        num_samples=tf.constant(3), seed=tf.constant([1, 2])
+    )
+    np.testing.assert_array_equal(outputs["x"], vae.sample(3, seed=(1, 2)))

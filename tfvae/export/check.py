@@ -1,0 +1,89 @@
+"""An exported model is compared with the model it came from, number by number."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfvae.export.signatures import Signature
+
+__all__ = ["compare", "inputs_for"]
+
+Arrays = dict[str, np.ndarray]
+
+_NATS = ("elbo", "reconstruction", "kl", "log_prob")
+_DRAWS = ("x",)
+
+_EXAMPLES = 3
+"""Examples in the batch that artefacts of any batch size are compared on."""
+
+
+def inputs_for(vae: Any, signatures: dict[str, Signature]) -> dict[str, Arrays]:
+    """Makes inputs for each signature: data drawn from the model, noise, a seed."""
+    generator = np.random.default_rng(0)
+
+    def value(spec: tf.TensorSpec) -> np.ndarray:
+        shape = [_EXAMPLES if size is None else size for size in spec.shape]
+        if spec.name == "seed":
+            return np.array([1, 2], np.int32)
+        if spec.name == "num_samples":
+            return np.array(_EXAMPLES, np.int32)
+        if spec.name == "x":
+            return vae.sample(shape[0], seed=0)
+        uniform = (spec.name == "noise_x" and vae.likelihood_layer.noise) or (
+            spec.name == "noise_z" and vae.posterior_layer.noise
+        )
+        if uniform == "uniform":
+            return generator.uniform(size=shape).astype(spec.dtype.as_numpy_dtype)
+        return generator.normal(size=shape).astype(spec.dtype.as_numpy_dtype)
+
+    return {
+        name: {spec.name: value(spec) for spec in signature.inputs}
+        for name, signature in signatures.items()
+    }
+
+
+def compare(
+    run: Callable[[str, Arrays], Arrays],
+    signatures: dict[str, Signature],
+    inputs: dict[str, Arrays],
+) -> dict[str, float]:
+    """Runs an artefact and the model on the same inputs.
+
+    Allowed are 1e-4 relative for nats and 1e-5 absolute plus relative for the rest.
+    One element in a thousand of a draw may differ: where a uniform number falls on
+    the edge between two counts, rounding decides.
+
+    Args:
+        run: Calls a signature of the artefact by name.
+        signatures: The signatures, called eagerly on the model.
+        inputs: Inputs of each signature.
+
+    Returns:
+        For each signature, the largest difference relative to what is allowed.
+
+    Raises:
+        ValueError: If a difference is larger than allowed, or is no number.
+    """
+    worst = {}
+    for name, signature in signatures.items():
+        expected, actual = signature(**inputs[name]), run(name, inputs[name])
+        ratios = {}
+        for key, tensor in expected.items():
+            want, got = np.asarray(tensor), np.asarray(actual[key])
+            absolute, relative = (0.0, 1e-4) if key in _NATS else (1e-5, 1e-5)
+            allowed = absolute + relative * np.maximum(np.abs(want), key in _NATS)
+            ratio = np.abs(want - got) / allowed
+            if key in _DRAWS:
+                ratio = np.sort(ratio.ravel())[: ratio.size - ratio.size // 1000]
+            ratios[key] = float(np.max(ratio))
+        key = max(ratios, key=lambda key: np.nan_to_num(ratios[key], nan=np.inf))
+        if not ratios[key] <= 1:
+            raise ValueError(
+                f"The exported signature `{name}` differs from the model: its output "
+                f"`{key}` is off by {ratios[key]:.3g} times what is allowed. Nothing "
+                "was written."
+            )
+        worst[name] = ratios[key]
+    return worst

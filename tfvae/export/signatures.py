@@ -1,0 +1,175 @@
+"""The named signatures of an exported model, as functions of tensors.
+
+Each takes named tensors and returns a dict of named tensors:
+
+    encode(x)         mean, stddev and the posterior's own parameters
+    decode(z)         mean and the likelihood's own parameters
+    reconstruct(x)    mean
+    sample            x
+    elbo(x)           elbo, reconstruction, kl
+    log_prob(x)       log_prob
+
+The last three draw. A SavedModel takes a `seed` for that; elsewhere the draws are a
+function of noise that is given, so that two runtimes can be compared number by number.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+from tensorflow_probability import distributions as tfd
+
+from tfvae._math import fold_in, log_mean_exp
+from tfvae.layers import DistributionLayer
+from tfvae.objectives import Terms
+
+__all__ = ["Signature", "with_noise", "with_seed"]
+
+Tensors = dict[str, tf.Tensor]
+
+
+@dataclasses.dataclass(frozen=True)
+class Signature:
+    """A function from named tensors to named tensors.
+
+    Attributes:
+        function: Takes its tensors by position, in the order of `inputs`.
+        inputs: Specifications of the inputs, with their names.
+    """
+
+    function: Callable[..., Tensors]
+    inputs: list[tf.TensorSpec]
+
+    def __call__(self, **tensors: Any) -> Tensors:
+        """Calls the function on tensors by name."""
+        return self.function(*(tensors[spec.name] for spec in self.inputs))
+
+
+def with_seed(vae: Any, num_samples: int) -> dict[str, Signature]:
+    """The signatures of a SavedModel: any batch size, draws from an int32[2] seed.
+
+    Args:
+        vae: The model.
+        num_samples: Number S of draws in `log_prob`.
+
+    Returns:
+        Name to signature.
+    """
+    seed = tf.TensorSpec([2], tf.int32, "seed")
+    count = tf.TensorSpec([], tf.int32, "num_samples")
+    x = _x(vae, None)
+
+    def elbo(x: tf.Tensor, seed: tf.Tensor) -> Tensors:
+        return _elbo(vae.terms(x, 1, fold_in(seed, 0)))
+
+    def log_prob(x: tf.Tensor, seed: tf.Tensor) -> Tensors:
+        return {"log_prob": vae.log_prob(x, num_samples, seed)}
+
+    def sample(num_samples: tf.Tensor, seed: tf.Tensor) -> Tensors:
+        return {"x": vae.draw(num_samples, fold_in(seed, 0))}
+
+    return _without_draws(vae, None) | {
+        "sample": Signature(sample, [count, seed]),
+        "elbo": Signature(elbo, [x, seed]),
+        "log_prob": Signature(log_prob, [x, seed]),
+    }
+
+
+def with_noise(vae: Any, batch_size: int, num_samples: int) -> dict[str, Signature]:
+    """The signatures of a model for devices: fixed shapes, draws from given noise.
+
+    `noise_z` and `noise_x` are standard normals or uniforms on [0, 1), as the layers'
+    and the prior's `noise` say.
+
+    Args:
+        vae: The model.
+        batch_size: The number of examples B.
+        num_samples: Number S of draws in `log_prob`.
+
+    Returns:
+        Name to signature.
+
+    Raises:
+        ValueError: If draws from the prior are no function of noise.
+    """
+    prior = vae.prior_layer
+    if prior.noise is None:
+        raise ValueError(
+            f"The signature `sample` needs draws of z as a function of noise, and "
+            f"{prior!r} has none for {vae.prior}. Export as a SavedModel instead."
+        )
+    dtype = vae.posterior_layer.variable_dtype
+    latent = (batch_size, *vae.posterior_layer.event_shape)
+    x = _x(vae, batch_size)
+    noise_x = tf.TensorSpec(x.shape, dtype, "noise_x")
+    noise_z = tf.TensorSpec(latent, dtype, "noise_z")
+    many = tf.TensorSpec((num_samples, *latent), dtype, "noise_z")
+
+    def terms(x: tf.Tensor, noise: tf.Tensor) -> Terms:
+        q = vae.encode(x)
+        z, log_q = vae.posterior_layer.transform(q, noise)
+        return vae.terms_at(x, q, z, log_q)
+
+    def elbo(x: tf.Tensor, noise_z: tf.Tensor) -> Tensors:
+        return _elbo(terms(x, noise_z[None]))
+
+    def log_prob(x: tf.Tensor, noise_z: tf.Tensor) -> Tensors:
+        return {"log_prob": log_mean_exp(terms(x, noise_z).log_weights)}
+
+    def sample(noise_z: tf.Tensor, noise_x: tf.Tensor) -> Tensors:
+        likelihood = vae.decode(prior.transform(noise_z))
+        return {"x": vae.likelihood_layer.transform(likelihood, noise_x)[0]}
+
+    return _without_draws(vae, batch_size) | {
+        "sample": Signature(sample, [noise_z, noise_x]),
+        "elbo": Signature(elbo, [x, noise_z]),
+        "log_prob": Signature(log_prob, [x, many]),
+    }
+
+
+def _without_draws(vae: Any, batch_size: int | None) -> dict[str, Signature]:
+    x = _x(vae, batch_size)
+    posterior, likelihood = vae.posterior_layer, vae.likelihood_layer
+    latent = (batch_size, *posterior.event_shape)
+    z = tf.TensorSpec(latent, posterior.variable_dtype, "z")
+
+    def encode(x: tf.Tensor) -> Tensors:
+        q = vae.encode(x)
+        spread = {"mean": posterior.location(q), "stddev": q.stddev()}
+        return spread | _parameters(posterior, q)
+
+    def decode(z: tf.Tensor) -> Tensors:
+        p = vae.decode(z)
+        return {"mean": likelihood.location(p)} | _parameters(likelihood, p)
+
+    def reconstruct(x: tf.Tensor) -> Tensors:
+        z = posterior.location(vae.encode(x))
+        return {"mean": likelihood.location(vae.decode(z))}
+
+    return {
+        "encode": Signature(encode, [x]),
+        "decode": Signature(decode, [z]),
+        "reconstruct": Signature(reconstruct, [x]),
+    }
+
+
+def _x(vae: Any, batch_size: int | None) -> tf.TensorSpec:
+    layer = vae.likelihood_layer
+    return tf.TensorSpec((batch_size, *layer.event_shape), layer.variable_dtype, "x")
+
+
+def _elbo(terms: Terms) -> Tensors:
+    reconstruction, kl = terms.reconstruction, terms.kl()
+    return {"elbo": reconstruction - kl, "reconstruction": reconstruction, "kl": kl}
+
+
+def _parameters(layer: DistributionLayer, p: tfd.Distribution) -> Tensors:
+    """The layer's own parameters; one shared by the batch gets the event's shape."""
+    full = layer.location(p)
+    return {
+        name: tf.broadcast_to(value, tf.shape(full))
+        if value.shape.rank <= len(layer.event_shape)
+        else value
+        for name, value in layer.parameters(p).items()
+    }
