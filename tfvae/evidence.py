@@ -1,11 +1,61 @@
-"""Estimators of the evidence log p(x)."""
+"""Estimators over draws of z: of the evidence log p(x), and of a mean.
 
-from collections.abc import Callable
+Their sums run over a few samples at a time and keep one number for each example, so
+their memory does not grow with S, and their value does not depend on how many samples
+share a pass. `blockwise` does the same for the examples.
+"""
+
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
 
-__all__ = ["importance"]
+from tfvae._math import fold_in
+
+__all__ = ["blockwise", "importance", "mean"]
+
+_BLOCK = 256
+"""Examples in a block."""
+
+
+def blockwise(
+    block: Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor],
+    size: Any,
+    seed: tf.Tensor,
+    shape: Sequence[int],
+    dtype: tf.DType,
+) -> tf.Tensor:
+    """Computes something for many examples, a block of them at a time.
+
+    Args:
+        block: Maps the first index of a block, the index after its last and the seed
+            of the block, int32[2], to a tensor [stop - start, *shape].
+        size: The number of examples N, an int or an int32 scalar.
+        seed: The seed that those of the blocks are made from, int32[2].
+        shape: Shape of the result for one example.
+        dtype: The dtype of the result.
+
+    Returns:
+        A tensor [N, *shape].
+    """
+    size = tf.cast(size, tf.int32)
+    count = (size + _BLOCK - 1) // _BLOCK
+    blocks = tf.TensorArray(
+        dtype, count, infer_shape=False, element_shape=(None, *shape)
+    )
+
+    def add(i: tf.Tensor, blocks: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
+        start = i * _BLOCK
+        stop = tf.minimum(start + _BLOCK, size)
+        return i + 1, blocks.write(i, block(start, stop, fold_in(seed, i)))
+
+    _, blocks = tf.while_loop(
+        lambda i, blocks: i < count,
+        add,
+        (tf.constant(0), blocks),
+        parallel_iterations=1,
+    )
+    return tf.ensure_shape(blocks.concat(), (None, *shape))
 
 
 def importance(
@@ -18,10 +68,6 @@ def importance(
     """The importance-weighted estimate of log p(x), a lower bound in expectation.
 
         log 1/S sum_s w_s,   w_s = p(x, z_s) / q(z_s | x),   z_s ~ q(z|x)
-
-    The sum runs over a few samples at a time and keeps one number for each example,
-    so its memory does not grow with S, and its value does not depend on how many
-    samples share a pass.
 
     Args:
         log_weights: Maps the indices [s] of some samples to their log weights
@@ -37,21 +83,70 @@ def importance(
     Reference: Burda, Grosse and Salakhutdinov, "Importance weighted autoencoders",
     2016, https://arxiv.org/abs/1509.00519.
     """
-    num_samples = tf.cast(num_samples, tf.int32)
     lowest = tf.constant(-float("inf"), dtype)
+    total = _accumulate(
+        tf.reduce_logsumexp,
+        lowest,
+        log_weights,
+        num_samples,
+        samples_per_pass,
+        batch_size,
+    )
+    return total - tf.math.log(tf.cast(num_samples, dtype))
+
+
+def mean(
+    values: Callable[[tf.Tensor], tf.Tensor],
+    num_samples: Any,
+    samples_per_pass: int,
+    batch_size: Any,
+    dtype: tf.DType,
+) -> tf.Tensor:
+    """The mean over samples of a quantity of each example.
+
+        1/S sum_s v_s
+
+    Args:
+        values: Maps the indices [s] of some samples to their values [s, B].
+        num_samples: As in `importance`, like the rest.
+        samples_per_pass: How many indices `values` is given at once.
+        batch_size: The number of examples B.
+        dtype: The dtype of the values.
+
+    Returns:
+        A tensor [B].
+    """
+    zero = tf.zeros([], dtype)
+    total = _accumulate(
+        tf.reduce_sum, zero, values, num_samples, samples_per_pass, batch_size
+    )
+    return total / tf.cast(num_samples, dtype)
+
+
+def _accumulate(
+    reduce: Callable[..., tf.Tensor],
+    neutral: tf.Tensor,
+    values: Callable[[tf.Tensor], tf.Tensor],
+    num_samples: Any,
+    samples_per_pass: int,
+    batch_size: Any,
+) -> tf.Tensor:
+    """Reduces `values` over all samples, a pass at a time."""
+    num_samples = tf.cast(num_samples, tf.int32)
 
     def add(start: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         indices = start + tf.range(samples_per_pass)
-        weights = log_weights(indices)
-        weights = tf.where((indices < num_samples)[:, None], weights, lowest)
-        total = tf.reduce_logsumexp(tf.concat([total[None], weights], axis=0), axis=0)
+        # The last pass computes as many as the others; what is too many is masked.
+        valid = (indices < num_samples)[:, None]
+        found = tf.where(valid, values(indices), neutral)
+        total = reduce(tf.concat([total[None], found], axis=0), axis=0)
         return start + samples_per_pass, total
 
     _, total = tf.while_loop(
         lambda start, total: start < num_samples,
         add,
-        (tf.constant(0), tf.fill([batch_size], lowest)),
+        (tf.constant(0), tf.fill([batch_size], neutral)),
         shape_invariants=(tf.TensorShape([]), tf.TensorShape([None])),
         parallel_iterations=1,
     )
-    return total - tf.math.log(tf.cast(num_samples, dtype))
+    return total

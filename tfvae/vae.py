@@ -12,6 +12,7 @@ from tfvae import _checks, _data, evidence
 from tfvae._math import as_seed, fold_in, split_seed, standard_noise
 from tfvae._model import ObjectiveModel
 from tfvae._parts import as_prior, check_parts
+from tfvae.distributions import closed_form_kl
 from tfvae.export import export_litert, export_saved_model
 from tfvae.layers import DistributionLayer, distribution_layer
 from tfvae.objectives import Terms
@@ -20,11 +21,8 @@ from tfvae.priors import Prior
 __all__ = ["VAE"]
 
 
-_BLOCK = 1000
-"""Examples that the methods on whole data sets hold at once."""
-
-_ROWS = 4096
-"""Rows that the decoder gets in one pass of a sum over samples, about."""
+_SAMPLES_PER_PASS = 32
+"""Draws of z for each example that one pass of the decoder gets."""
 
 
 @keras.saving.register_keras_serializable("tfvae")
@@ -118,7 +116,7 @@ class VAE(ObjectiveModel):
         Returns:
             A distribution with the batch shape [*lead] and the event shape of x.
         """
-        return self._decode(tf.convert_to_tensor(z), training=False)
+        return self._decode(tf.convert_to_tensor(z))
 
     def call(self, x: tf.Tensor, training: bool = False) -> tfd.Distribution:
         """Returns p(x|z), batch shape [B], at one draw z ~ q(z|x) for each example."""
@@ -160,8 +158,9 @@ class VAE(ObjectiveModel):
         """
         x = self._check(x)
         q = self.encoder(x, training=training)
-        seed = self._next_seed() if seed is None else as_seed(seed)
-        z, log_q = self.posterior_layer.sample_and_log_prob(q, (num_samples,), seed)
+        z, log_q = self.posterior_layer.sample_and_log_prob(
+            q, (num_samples,), self._seed(seed)
+        )
         return self.terms_at(x, q, z, log_q, training=training)
 
     def terms_at(
@@ -189,6 +188,9 @@ class VAE(ObjectiveModel):
 
             ELBO(x) = E_q(z|x)[log p(x|z)] - KL(q(z|x) || p(z)) <= log p(x)
 
+        The expectation is the mean over draws, taken a few at a time as in
+        `log_prob`; the KL has its closed form where one is registered.
+
         Args:
             x: Data [B, *event] in the support of the likelihood.
             num_samples: Number S of draws of z. Default: 1.
@@ -201,7 +203,7 @@ class VAE(ObjectiveModel):
             ValueError: If `x` is not such data.
         """
         _checks.positive_int("num_samples", num_samples)
-        return self._blockwise(self._elbo, self._check(x), num_samples, seed)
+        return self._elbo(self._check(x), num_samples, self._seed(seed))
 
     def log_prob(self, x: Any, num_samples: int = 1000, seed: Any = None) -> tf.Tensor:
         """Returns the importance-weighted estimate of log p(x) of each example.
@@ -228,7 +230,7 @@ class VAE(ObjectiveModel):
         autoencoders", 2016, https://arxiv.org/abs/1509.00519.
         """
         _checks.positive_int("num_samples", num_samples)
-        return self._blockwise(self._log_prob, self._check(x), num_samples, seed)
+        return self._log_prob(self._check(x), num_samples, self._seed(seed))
 
     def sample(
         self, num_samples: int = 1, seed: Any = None, mean: bool = False
@@ -244,22 +246,11 @@ class VAE(ObjectiveModel):
             An array [num_samples, *event].
         """
         _checks.positive_int("num_samples", num_samples)
-        seed = self._next_seed() if seed is None else as_seed(seed)
-        blocks = [
-            self.draw(
-                tf.constant(min(_BLOCK, num_samples - start)), fold_in(seed, i), mean
-            )
-            for i, start in enumerate(range(0, num_samples, _BLOCK))
-        ]
-        return np.concatenate([block.numpy() for block in blocks])
+        return self.draw(tf.constant(num_samples), self._seed(seed), mean).numpy()
 
     def reconstruct(self, x: Any) -> np.ndarray:
         """Returns E[x|z] at the location of q(z|x): an array [B, *event]."""
-        x = self._check(x, support=False)
-        blocks = [
-            self._reconstruct(x[i : i + _BLOCK]) for i in range(0, len(x), _BLOCK)
-        ]
-        return np.concatenate([block.numpy() for block in blocks])
+        return self._reconstruct(self._check(x, support=False)).numpy()
 
     def export(
         self,
@@ -337,7 +328,7 @@ class VAE(ObjectiveModel):
         x = _data.check_array(self.likelihood_layer, x, support=support)
         return tf.cast(tf.convert_to_tensor(x), self.likelihood_layer.variable_dtype)
 
-    def _decode(self, z: tf.Tensor, training: bool) -> tfd.Distribution:
+    def _decode(self, z: tf.Tensor, training: bool = False) -> tfd.Distribution:
         """The decoder takes one leading axis: the others are folded into it."""
         latent = self.posterior_layer.event_shape
         lead = z.shape.rank - len(latent)
@@ -353,65 +344,98 @@ class VAE(ObjectiveModel):
         static = [s if d is None else d for s, d in zip(sizes, z.shape, strict=False)]
         return self.likelihood_layer.with_batch_shape(likelihood, static)
 
-    def _blockwise(
-        self, function: Any, x: tf.Tensor, num_samples: int, seed: Any
-    ) -> tf.Tensor:
-        """Runs a function of a batch and a seed over blocks of examples."""
-        seed = self._next_seed() if seed is None else as_seed(seed)
-        if not tf.executing_eagerly():
-            return function(x, num_samples, fold_in(seed, 0))
-        blocks = range(0, len(x), _BLOCK)
-        return tf.concat(
-            [
-                function(x[start : start + _BLOCK], num_samples, fold_in(seed, i))
-                for i, start in enumerate(blocks)
-            ],
-            axis=0,
-        )
-
     @tf.function(autograph=False, reduce_retracing=True)
     def _elbo(self, x: tf.Tensor, num_samples: int, seed: tf.Tensor) -> tf.Tensor:
-        terms = self.terms(x, num_samples, seed)
-        return terms.reconstruction - terms.kl()
+        def block(start: tf.Tensor, stop: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+            part, mean = x[start:stop], evidence.mean
+            q = self.encoder(part, training=False)
+            kl = closed_form_kl(q, self.prior)
+            if kl is None:
+                return self._over_draws(mean, "log_weights", part, q, num_samples, seed)
+            return (
+                self._over_draws(mean, "log_likelihood", part, q, num_samples, seed)
+                - kl
+            )
+
+        return evidence.blockwise(block, tf.shape(x)[0], seed, (), x.dtype)
 
     @tf.function(autograph=False, reduce_retracing=True)
     def _log_prob(self, x: tf.Tensor, num_samples: int, seed: tf.Tensor) -> tf.Tensor:
-        layer = self.posterior_layer
-        q = self.encoder(x, training=False)
-        samples_per_pass = min(num_samples, max(1, _ROWS // (x.shape[0] or _BLOCK)))
+        def block(start: tf.Tensor, stop: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+            part = x[start:stop]
+            q = self.encoder(part, training=False)
+            return self._over_draws(
+                evidence.importance, "log_weights", part, q, num_samples, seed
+            )
 
-        def log_weights(indices: tf.Tensor) -> tf.Tensor:
-            draws = [
-                layer.sample_and_log_prob(q, (), fold_in(seed, index))
-                for index in tf.unstack(indices, num=samples_per_pass)
-            ]
-            z, log_q = (tf.stack(parts) for parts in zip(*draws, strict=True))
-            return self.terms_at(x, q, z, log_q).log_weights
+        return evidence.blockwise(block, tf.shape(x)[0], seed, (), x.dtype)
 
-        return evidence.importance(
-            log_weights, num_samples, samples_per_pass, tf.shape(x)[0], x.dtype
-        )
+    def _over_draws(
+        self,
+        estimator: Any,
+        term: str,
+        x: tf.Tensor,
+        q: tfd.Distribution,
+        num_samples: int,
+        seed: tf.Tensor,
+    ) -> tf.Tensor:
+        """Gives an estimator one of the `Terms` at the draws that it asks for."""
+
+        def draw(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            return self.posterior_layer.sample_and_log_prob(q, (), fold_in(seed, index))
+
+        def values(indices: tf.Tensor) -> tf.Tensor:
+            z, log_q = tf.map_fn(draw, indices, fn_output_signature=(x.dtype, x.dtype))
+            return getattr(self.terms_at(x, q, z, log_q), term)
+
+        per_pass = min(num_samples, _SAMPLES_PER_PASS)
+        return estimator(values, num_samples, per_pass, tf.shape(x)[0], x.dtype)
 
     @tf.function(autograph=False, reduce_retracing=True)
     def _reconstruct(self, x: tf.Tensor) -> tf.Tensor:
-        z = self.posterior_layer.location(self.encoder(x, training=False))
-        return self.likelihood_layer.location(self._decode(z, training=False))
+        def block(start: tf.Tensor, stop: tf.Tensor, _: tf.Tensor) -> tf.Tensor:
+            z = self.posterior_layer.location(self.encoder(x[start:stop]))
+            return self.likelihood_layer.location(self._decode(z))
+
+        return self._blocks_of_x(block, tf.shape(x)[0], tf.zeros([2], tf.int32))
 
     @tf.function(autograph=False, reduce_retracing=True)
     def draw(
         self, num_samples: tf.Tensor, seed: tf.Tensor, mean: bool = False
     ) -> tf.Tensor:
-        """`sample` for use inside a graph: one pass, a seed int32[2], a tensor."""
-        z_seed, x_seed = split_seed(seed)
-        likelihood = self._decode(self._sample_prior(num_samples, z_seed), False)
-        if mean:
-            return self.likelihood_layer.location(likelihood)
-        return self.likelihood_layer.sample_and_log_prob(likelihood, (), x_seed)[0]
+        """Draws from p(x) like `sample`, for use inside a graph.
 
-    def _sample_prior(self, num_samples: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        Args:
+            num_samples: Number of draws, an int32 scalar.
+            seed: A seed, int32[2].
+            mean: Whether to return E[x|z] in place of a draw of x. Default: False.
+
+        Returns:
+            A tensor [num_samples, *event].
+        """
+
+        def block(start: tf.Tensor, stop: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+            z_seed, x_seed = split_seed(seed)
+            likelihood = self._decode(self._draw_prior(stop - start, z_seed))
+            if mean:
+                return self.likelihood_layer.location(likelihood)
+            layer = self.likelihood_layer
+            return layer.sample_and_log_prob(likelihood, (), x_seed)[0]
+
+        return self._blocks_of_x(block, num_samples, seed)
+
+    def _blocks_of_x(self, block: Any, size: Any, seed: tf.Tensor) -> tf.Tensor:
+        layer = self.likelihood_layer
+        shape, dtype = layer.event_shape, layer.variable_dtype
+        return evidence.blockwise(block, size, seed, shape, dtype)
+
+    def _draw_prior(self, num_samples: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         prior = self.prior_layer
         if prior.noise is None:
             return prior.distribution.sample(num_samples, seed=seed)
         shape = (num_samples, *prior.event_shape)
         dtype = self.posterior_layer.variable_dtype
         return prior.transform(standard_noise(prior.noise, shape, seed, dtype))
+
+    def _seed(self, seed: Any) -> tf.Tensor:
+        return self._next_seed() if seed is None else as_seed(seed)

@@ -20,6 +20,7 @@ from typing import Any
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
+from tfvae import evidence
 from tfvae._math import fold_in, log_mean_exp
 from tfvae.layers import DistributionLayer
 from tfvae.objectives import Terms
@@ -61,13 +62,18 @@ def with_seed(vae: Any, num_samples: int) -> dict[str, Signature]:
     x = _x(vae, None)
 
     def elbo(x: tf.Tensor, seed: tf.Tensor) -> Tensors:
-        return _elbo(vae.terms(x, 1, fold_in(seed, 0)))
+        def block(start: tf.Tensor, stop: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+            terms = vae.terms(x[start:stop], 1, fold_in(seed, 0))
+            return tf.stack([terms.reconstruction, terms.kl()], axis=-1)
+
+        both = evidence.blockwise(block, tf.shape(x)[0], seed, (2,), x.dtype)
+        return _elbo(*tf.unstack(both, axis=-1))
 
     def log_prob(x: tf.Tensor, seed: tf.Tensor) -> Tensors:
         return {"log_prob": vae.log_prob(x, num_samples, seed)}
 
     def sample(num_samples: tf.Tensor, seed: tf.Tensor) -> Tensors:
-        return {"x": vae.draw(num_samples, fold_in(seed, 0))}
+        return {"x": vae.draw(num_samples, seed)}
 
     return _without_draws(vae, None) | {
         "sample": Signature(sample, [count, seed]),
@@ -112,7 +118,8 @@ def with_noise(vae: Any, batch_size: int, num_samples: int) -> dict[str, Signatu
         return vae.terms_at(x, q, z, log_q)
 
     def elbo(x: tf.Tensor, noise_z: tf.Tensor) -> Tensors:
-        return _elbo(terms(x, noise_z[None]))
+        at_noise = terms(x, noise_z[None])
+        return _elbo(at_noise.reconstruction, at_noise.kl())
 
     def log_prob(x: tf.Tensor, noise_z: tf.Tensor) -> Tensors:
         return {"log_prob": log_mean_exp(terms(x, noise_z).log_weights)}
@@ -159,8 +166,7 @@ def _x(vae: Any, batch_size: int | None) -> tf.TensorSpec:
     return tf.TensorSpec((batch_size, *layer.event_shape), layer.variable_dtype, "x")
 
 
-def _elbo(terms: Terms) -> Tensors:
-    reconstruction, kl = terms.reconstruction, terms.kl()
+def _elbo(reconstruction: tf.Tensor, kl: tf.Tensor) -> Tensors:
     return {"elbo": reconstruction - kl, "reconstruction": reconstruction, "kl": kl}
 
 

@@ -117,7 +117,7 @@ class DistributionLayer(keras.layers.Layer, abc.ABC):
         """Makes the projection for features of this shape, batch axis included."""
         lead = self.event_shape[:-1]
         flat = len(input_shape) == 2
-        if not flat and tuple(input_shape[1:-1]) != lead:
+        if len(input_shape) < 2 or (not flat and tuple(input_shape[1:-1]) != lead):
             image = ", ".join(["batch", *map(str, lead), "features"])
             raise ValueError(
                 f"{type(self).__name__}({self.event_shape}) takes features of the "
@@ -211,7 +211,7 @@ class DistributionLayer(keras.layers.Layer, abc.ABC):
 
         Args:
             q: A distribution that this layer made, with batch shape [*batch].
-            noise: Standard normals or uniforms on [0, 1), as `noise` says, of the
+            noise: Standard normals or uniforms on (0, 1), as `noise` says, of the
                 shape [*lead, *batch, *event].
 
         Returns:

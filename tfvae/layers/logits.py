@@ -21,7 +21,7 @@ class LogitsLayer(DistributionLayer):
 
     @abc.abstractmethod
     def _draw(self, elements: tfd.Distribution, uniform: tf.Tensor) -> tf.Tensor:
-        """A draw from each element, made from a uniform number on [0, 1)."""
+        """A draw from each element, made from a uniform number on (0, 1)."""
 
     def parameters(self, q: tfd.Distribution) -> dict[str, tf.Tensor]:
         """Returns `logits` [*batch, *event]."""

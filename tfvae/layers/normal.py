@@ -66,6 +66,7 @@ class Normal(DistributionLayer):
             self.raw_scale = self.add_weight(
                 shape=(),
                 initializer=keras.initializers.Constant(RAW_ONE),
+                autocast=False,
                 name="raw_scale",
             )
         super().build(input_shape)
