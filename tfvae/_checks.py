@@ -37,7 +37,7 @@ def finite_number(name: str, value: Any, *, above: float = -math.inf) -> float:
 
 def one_of(name: str, value: Any, options: Collection[Any]) -> Any:
     """Returns `value` if it is one of `options`, or raises ValueError."""
-    if not any(value is option or value == option for option in options):
+    if not any(isinstance(value, type(o)) and value == o for o in options):
         expected = ", ".join(repr(option) for option in options)
         raise ValueError(f"`{name}` must be one of {expected}. Received: {value!r}.")
     return value
@@ -46,7 +46,7 @@ def one_of(name: str, value: Any, options: Collection[Any]) -> Any:
 def event_shape(value: int | Sequence[int]) -> tuple[int, ...]:
     """Returns an event shape as a tuple of at least one positive int."""
     axes = [value] if isinstance(value, numbers.Integral) else value
-    if isinstance(axes, str) or not isinstance(axes, Sequence) or not axes:
+    if isinstance(axes, str | bytes) or not isinstance(axes, Sequence) or not axes:
         raise ValueError(
             "`event_shape` must be a positive integer or a non-empty sequence of "
             f"them. Received: {value!r}."

@@ -18,13 +18,27 @@ import tensorflow as tf
 from tfvae import _checks
 from tfvae.layers import DistributionLayer
 
-__all__ = ["UNSHUFFLED", "Source", "check_array", "clear_errors", "prepare"]
+__all__ = [
+    "UNSHUFFLED",
+    "Source",
+    "check_array",
+    "clear_errors",
+    "prepare",
+    "unpack_batch",
+]
 
 UNSHUFFLED = (tf.data.Dataset, types.GeneratorType)
 """Sources whose order is their own, for which Keras warns of `shuffle=True`."""
 
+_LOADERS = ("grain", "torch")
+"""Libraries whose loaders Keras reads."""
+
 _ROWS = 1024
 """Rows of an array that are checked at once, to bound the memory of a check."""
+
+_ASSERTED = re.compile(r"assertion failed: \[tfvae: (.*?)\] \[(.*?)\]", re.DOTALL)
+_RAISED = re.compile(r"ValueError: (`.*?)\n")
+"""How TensorFlow reports an error of a checked dataset, and one of a generator."""
 
 _WEIGHTS = "`sample_weight` must hold finite numbers of at least 0."
 
@@ -83,9 +97,9 @@ def prepare(
     if isinstance(x, Iterator):
         _refuse_weights(x, sample_weight)
         return Source((check(element) for element in x), None, None, None)
-    if not hasattr(x, "__array__") and not isinstance(x, list):
-        # Distributed datasets and other loaders that Keras knows how to read.
-        return Source(x, None, sample_weight, None)
+    if _is_loader(x):
+        _refuse_weights(x, sample_weight)
+        return Source(x, None, None, None)
     x = check_array(layer, x, name=name, support=support)
     weights = _check_weights(sample_weight, len(x))
     if weights is None:
@@ -122,34 +136,52 @@ def check_array(
         raise ValueError(f"`{name}` is empty: its shape is {list(x.shape)}.")
     for start in range(0, len(x), _ROWS):
         part = np.asarray(x[start : start + _ROWS])
-        bad = layer.unsupported(part) if support else ~_finite(part)
-        places = np.argwhere(np.asarray(bad))
+        finite = _finite(part, layer.variable_dtype)
+        bad = ~finite | np.asarray(layer.unsupported(part)) if support else ~finite
+        places = np.argwhere(bad)
         if len(places):
-            value = part[tuple(places[0])]
-            places[0][0] += start
-            where = ", ".join(map(str, places[0]))
+            place = tuple(places[0])
+            where = ", ".join(map(str, (start + place[0], *place[1:])))
             raise ValueError(
-                _complaint(layer, name, bool(np.isfinite(value)))
-                + f" Received: {value} at [{where}]."
+                _complaint(layer, name, bool(finite[place]))
+                + f" Received: {part[place]} at [{where}]."
             )
     return x
 
 
+def unpack_batch(data: Any) -> tuple[Any, Any]:
+    """Takes what a step of Keras is given apart, into x and its weights or None."""
+    x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
+    # The `y` of no columns that goes with weights.
+    if y is not None and tuple(y.shape[1:]) != (0,):
+        _refuse_targets("x", y)
+    return x, weight
+
+
 @contextlib.contextmanager
 def clear_errors() -> Iterator[None]:
-    """Turns an assertion of a checked dataset into the ValueError it stands for."""
+    """Turns an error inside tf.data into the ValueError that it stands for."""
     try:
         yield
-    except tf.errors.InvalidArgumentError as error:
-        found = re.search(
-            r"assertion failed: \[tfvae: (.*?)\] \[(.*?)\]", str(error), re.DOTALL
-        )
-        if found is None:
-            raise
-        message, value = found.groups()
-    else:
         return
-    raise ValueError(f"{message} Received: {value}.")
+    except tf.errors.OpError as error:
+        asserted = _ASSERTED.search(str(error))
+        raised = _RAISED.search(str(error))
+        if asserted is None and raised is None:
+            raise
+    # Outside of the `except`, so that the traceback is ours alone.
+    if asserted is not None:
+        raise ValueError("{} Received: {}.".format(*asserted.groups()))
+    if raised is not None:
+        raise ValueError(raised[1])
+
+
+def _is_loader(x: Any) -> bool:
+    """Sources that pass as they are: the steps check the shapes of their elements."""
+    libraries = {cls.__module__.partition(".")[0] for cls in type(x).__mro__}
+    return isinstance(x, tf.distribute.DistributedDataset) or any(
+        library in libraries for library in _LOADERS
+    )
 
 
 def _is_numeric(dtype: Any) -> bool:
@@ -158,8 +190,12 @@ def _is_numeric(dtype: Any) -> bool:
     return np.dtype(dtype).kind in "biuf"
 
 
-def _finite(part: np.ndarray) -> np.ndarray:
-    return np.isfinite(part) if part.dtype.kind == "f" else np.ones(part.shape, bool)
+def _finite(part: np.ndarray, dtype: str) -> np.ndarray:
+    """Which elements are finite, and stay so in the dtype of the model."""
+    if part.dtype.kind != "f":
+        return np.ones(part.shape, bool)
+    with np.errstate(over="ignore"):
+        return np.isfinite(part.astype(dtype))
 
 
 def _complaint(layer: DistributionLayer, name: str, finite: bool) -> str:
@@ -228,6 +264,9 @@ def _check_weights(weights: Any, size: int) -> Any:
 def _checked_dataset(
     layer: DistributionLayer, dataset: tf.data.Dataset, name: str, support: bool
 ) -> tf.data.Dataset:
+    if dataset.cardinality() == 0:
+        raise ValueError(f"`{name}` is an empty dataset.")
+
     @tf.autograph.experimental.do_not_convert
     def check(*element: Any) -> tuple[tf.Tensor, ...]:
         x, _, weight = _unpack(name, element, None)
@@ -245,7 +284,12 @@ def _checked_dataset(
             valid = ~layer.unsupported(x)
             guards.append(_assert_all(valid, x, _complaint(layer, name, finite=True)))
         if weight is not None:
-            weight = tf.cast(weight, tf.float32)
+            if weight.shape.rank not in (1, None):
+                raise ValueError(
+                    "`sample_weight` must hold one number for each example, shape "
+                    f"[batch]. Received the shape {weight.shape}."
+                )
+            weight = tf.ensure_shape(tf.cast(weight, tf.float32), x.shape[:1])
             valid = tf.math.is_finite(weight) & (weight >= 0)
             guards.append(_assert_all(valid, weight, _WEIGHTS))
         with tf.control_dependencies(guards):

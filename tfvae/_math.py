@@ -3,6 +3,7 @@
 import contextlib
 import contextvars
 import math
+import numbers
 from collections.abc import Iterator
 from typing import Any
 
@@ -53,10 +54,11 @@ def as_seed(seed: Any) -> tf.Tensor:
         ValueError: If `seed` is anything else.
     """
     expected = "`seed` must be a non-negative integer below 2**62 or a pair of int32."
-    if isinstance(seed, int) and not isinstance(seed, bool):
-        if not 0 <= seed < 2**62:
+    if isinstance(seed, numbers.Integral) and not isinstance(seed, bool):
+        number = int(seed)
+        if not 0 <= number < 2**62:
             raise ValueError(f"{expected} Received: {seed!r}.")
-        seed = (seed % 2**31, seed // 2**31)
+        seed = (number % 2**31, number // 2**31)
     try:
         pair = tf.convert_to_tensor(seed)
     except (TypeError, ValueError) as error:

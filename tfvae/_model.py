@@ -130,10 +130,10 @@ class ObjectiveModel(keras.Model, abc.ABC):
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Takes one step uphill on a batch and returns the logs."""
-        x, _, weight = keras.utils.unpack_x_y_sample_weight(data)
+        x, weight = _data.unpack_batch(data)
         weights, scale = self.trainable_variables, self.optimizer.scale_loss
         with tf.GradientTape(persistent=True) as tape:
-            estimate = self._estimate(x, _TRAIN, self.optimizer.iterations)
+            estimate = self._estimate(x, _TRAIN)
             decoder_loss = encoder_loss = self._total(estimate.decoder_loss, weight)
             if estimate.encoder_loss is not estimate.decoder_loss:
                 encoder_loss = self._total(estimate.encoder_loss, weight)
@@ -147,9 +147,8 @@ class ObjectiveModel(keras.Model, abc.ABC):
 
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Measures a batch and returns the logs."""
-        x, _, weight = keras.utils.unpack_x_y_sample_weight(data)
-        # The examples seen so far number the draws: each evaluation repeats them.
-        estimate = self._estimate(x, _TEST, self._trackers["loss"].count)
+        x, weight = _data.unpack_batch(data)
+        estimate = self._estimate(x, _TEST)
         return self._log(estimate, self._total(estimate.decoder_loss, weight), weight)
 
     def fit(
@@ -313,7 +312,7 @@ class ObjectiveModel(keras.Model, abc.ABC):
             self.compile(**keras.saving.deserialize_keras_object(config))
             self.optimizer.build(self.trainable_variables)
 
-    def _estimate(self, x: tf.Tensor, stream: int, counter: Any) -> Estimate:
+    def _estimate(self, x: tf.Tensor, stream: int) -> Estimate:
         context = Context(
             step=tf.cast(self.optimizer.iterations, tf.int64),
             dataset_size=self._run.dataset_size,
@@ -321,14 +320,21 @@ class ObjectiveModel(keras.Model, abc.ABC):
         )
         objective = self._run.objective
         assert objective is not None  # Keras asks for compile() before it takes a step
-        seed = self._stream_seed(stream, counter)
+        seed = self._stream_seed(stream)
         terms = self.terms(x, objective.num_samples, seed, context.training)
         return objective.estimate(terms, context)
 
-    def _stream_seed(self, stream: int, counter: Any) -> tf.Tensor:
-        """A seed made from the model's seed and a counter, without state to advance."""
+    def _stream_seed(self, stream: int) -> tf.Tensor:
+        """A seed made from counters, without a state that must be advanced.
+
+        The examples seen in this epoch number the draws, so that each evaluation
+        repeats them; in training the updates do as well.
+        """
         base = tf.cast(tf.convert_to_tensor(self.seed_generator.state)[0], tf.int32)
-        return self._per_replica(fold_in(tf.stack([base, stream]), counter))
+        seed = fold_in(tf.stack([base, stream]), self._trackers["loss"].count)
+        if stream == _TRAIN:
+            seed = fold_in(seed, self.optimizer.iterations)
+        return self._per_replica(seed)
 
     def _next_seed(self) -> tf.Tensor:
         """The next seed of the model's generator, int32[2]."""

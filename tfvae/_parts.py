@@ -1,5 +1,6 @@
 """The parts of a model are checked against each other before it is made."""
 
+import numbers
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,10 +9,11 @@ import numpy as np
 from tensorflow_probability import distributions as tfd
 
 from tfvae import _checks
+from tfvae._math import as_seed
 from tfvae.layers import DistributionLayer
 from tfvae.priors import Fixed, Prior, StandardNormal
 
-__all__ = ["as_prior", "check_parts"]
+__all__ = ["as_prior", "check_parts", "check_seed"]
 
 
 def as_prior(prior: Any, posterior_layer: DistributionLayer) -> Prior:
@@ -77,6 +79,22 @@ def check_parts(
                 f"`{name}` must return the distribution of its layer {layer!r}. "
                 f"Received: {_checks.describe(output)}."
             )
+
+
+def check_seed(seed: Any) -> int | None:
+    """Returns the `seed` argument of a model, which is an int or None.
+
+    Raises:
+        ValueError: If it is neither, or negative, or too large.
+    """
+    if seed is None:
+        return None
+    if not isinstance(seed, numbers.Integral):
+        raise ValueError(
+            f"`seed` must be a non-negative integer or None. Received: {seed!r}."
+        )
+    as_seed(seed)
+    return int(seed)
 
 
 def _check_input(

@@ -39,7 +39,8 @@ def blockwise(
         A tensor [N, *shape].
     """
     size = tf.cast(size, tf.int32)
-    count = (size + _BLOCK - 1) // _BLOCK
+    # One empty block where there are no examples, for the shape of the result.
+    count = tf.maximum((size + _BLOCK - 1) // _BLOCK, 1)
     blocks = tf.TensorArray(
         dtype, count, infer_shape=False, element_shape=(None, *shape)
     )

@@ -11,7 +11,7 @@ from tensorflow_probability import distributions as tfd
 from tfvae import _checks, _data, evidence
 from tfvae._math import as_seed, fold_in, split_seed, standard_noise
 from tfvae._model import ObjectiveModel
-from tfvae._parts import as_prior, check_parts
+from tfvae._parts import as_prior, check_parts, check_seed
 from tfvae.distributions import closed_form_kl
 from tfvae.export import export_litert, export_saved_model
 from tfvae.layers import DistributionLayer, distribution_layer
@@ -74,8 +74,7 @@ class VAE(ObjectiveModel):
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        if seed is not None:
-            as_seed(seed)
+        seed = check_seed(seed)
         posterior_layer = distribution_layer("encoder", encoder)
         likelihood_layer = distribution_layer("decoder", decoder)
         prior_layer = as_prior(prior, posterior_layer)
@@ -300,7 +299,7 @@ class VAE(ObjectiveModel):
 
     def predict_step(self, data: Any) -> tf.Tensor:
         """Returns E[x|z] at the location of q(z|x) for a batch."""
-        x, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        x, _ = _data.unpack_batch(data)
         return self._reconstruct(self._check(x, support=False))
 
     def get_config(self) -> dict[str, Any]:

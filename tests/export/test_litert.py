@@ -162,6 +162,16 @@ def test_an_operation_without_builtin_is_named(tmp_path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_another_dtype_policy_is_named(tmp_path) -> None:
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        vae = small_vae()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    with pytest.raises(ValueError, match="LiteRT computes in float32, and the layer"):
+        vae.export(tmp_path / "model.tflite", format="litert")
+
+
 def test_a_prior_without_noise_is_named(tmp_path) -> None:
     mixture = tfd.MixtureSameFamily(
         tfd.Categorical(logits=[0.0, 1.0]),

@@ -41,7 +41,7 @@ def test_log_prob_on_random_parameters(case, dtype, spread) -> None:
     rng = np.random.default_rng(0)
     if case.name == "multivariate-normal":
         spread /= 3  # a wider spread makes L as singular as the oracle's precision
-    raw = raw_numbers(case, 200, 6, rng, spread)
+    raw = raw_numbers(case, 100, 6, rng, spread)
     _, _, p = from_raw(case, raw, 6, dtype)
     check(case, raw, values(case, p, 6, rng), 6, dtype)
 
@@ -50,7 +50,7 @@ def test_log_prob_on_random_parameters(case, dtype, spread) -> None:
 def test_log_prob_of_values_that_are_not_typical(case) -> None:
     """Values drawn for other parameters: tails, where log p is large."""
     rng = np.random.default_rng(1)
-    raw, other = raw_numbers(case, 200, 3, rng, 3), raw_numbers(case, 200, 3, rng, 3)
+    raw, other = raw_numbers(case, 100, 3, rng, 3), raw_numbers(case, 100, 3, rng, 3)
     _, _, p = from_raw(case, other, 3)
     for dtype in ("float64", "float32"):
         check(case, raw, values(case, p, 3, rng), 3, dtype)

@@ -99,10 +99,3 @@ def test_a_subclassed_model_with_two_of_them() -> None:
     message = r"`encoder` is a subclassed model with several .*\(one, two\)"
     with pytest.raises(ValueError, match=message):
         distribution_layer("encoder", model)
-
-
-def test_a_functional_model_with_two_outputs() -> None:
-    inputs = keras.Input((4,))
-    outputs = [tfvae.layers.Normal(2)(inputs), keras.layers.Dense(2)(inputs)]
-    with pytest.raises(ValueError, match="`encoder` must"):
-        distribution_layer("encoder", keras.Model(inputs, outputs))

@@ -8,7 +8,10 @@ import tensorflow as tf
 from support.families import Array
 from support.layer_cases import CASES, CLASSES, from_raw, names, raw_numbers, values
 
-every_case = pytest.mark.parametrize("case", CASES, ids=names(CASES))
+# Binomial(1000) has the gradients of Binomial(255), and takes its time.
+MOST = [case for case in CASES if case.name != "binomial-1000"]
+
+every_case = pytest.mark.parametrize("case", MOST, ids=names(MOST))
 every_class = pytest.mark.parametrize("case", CLASSES, ids=names(CLASSES))
 reparameterised = pytest.mark.parametrize(
     "case", [c for c in CASES if c.reparameterised], ids=lambda case: case.name
@@ -36,7 +39,6 @@ def test_log_prob_in_the_raw_parameters(case, spread) -> None:
     rng = np.random.default_rng(20)
     family = case.oracle(3)
     for raw in raw_numbers(case, 5, 3, rng, spread):
-        # Where raw numbers are parameters; the constants of the case stay out.
         layer, _, p = from_raw(case, raw[None], 3)
         x = values(case, p, 3, rng)
         features = tf.constant(raw[None])

@@ -24,4 +24,5 @@ def small_vae(
         )
         return keras.Sequential([keras.Input((size,)), hidden, *layers])
 
-    return tfvae.VAE(stack(6, posterior), stack(3, likelihood), prior, seed=seed)
+    decoder = stack(*posterior.event_shape, likelihood)
+    return tfvae.VAE(stack(6, posterior), decoder, prior, seed=seed)

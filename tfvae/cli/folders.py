@@ -6,7 +6,10 @@ import contextlib
 import os
 import pathlib
 import shutil
+import signal
+import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 
 __all__ = ["ASSETS", "FILES", "next_version", "publish", "workspace"]
@@ -42,12 +45,26 @@ def workspace(home: pathlib.Path) -> Iterator[pathlib.Path]:
             f"The output folder {home} cannot be written: {error.strerror}."
         ) from error
     try:
-        yield draft
+        with _exit_on_termination():
+            yield draft
     finally:
         shutil.rmtree(draft, ignore_errors=True)
         with contextlib.suppress(OSError):
             for folder in made:
                 folder.rmdir()
+
+
+@contextlib.contextmanager
+def _exit_on_termination() -> Iterator[None]:
+    """Lets SIGTERM, which ends Python at once, run what must be run at the end."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
 
 
 def publish(saved_model: pathlib.Path, home: pathlib.Path) -> pathlib.Path:

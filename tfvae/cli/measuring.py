@@ -12,8 +12,8 @@ from tfvae._math import as_seed, fold_in
 
 __all__ = ["measure"]
 
-_BLOCK = 256
-_ROWS = 8192
+_BLOCK = 128  # examples
+_NUMBERS = 800_000  # decoded at once: larger tables leave the cache
 
 
 def measure(
@@ -36,10 +36,20 @@ def measure(
     Returns:
         `elbo`, `reconstruction`, `kl` and `log_prob`, each [N] in nats, with
         elbo = reconstruction - kl.
-    """
-    per_pass = max(1, min(num_samples, _ROWS // _BLOCK))
 
-    @tf.function(reduce_retracing=True)
+    Raises:
+        ValueError: If the likelihood has no density at some value.
+    """
+    layer = vae.likelihood_layer
+    if any(np.any(layer.unsupported(x[i : i + 1000])) for i in range(0, len(x), 1000)):
+        raise ValueError(
+            f"The data must hold {layer.support}, as the model takes them."
+        )
+    # A hidden layer is seldom narrower than 200 units.
+    rows = _NUMBERS // max(int(x[0].size), 200)
+    per_pass = max(1, min(num_samples, rows // _BLOCK))
+
+    @tf.function(autograph=False, reduce_retracing=True)
     def sums(x: tf.Tensor, seed: tf.Tensor, count: tf.Tensor) -> tuple[Any, ...]:
         """Sums log w and log p(x|z) over samples; the log of the sum of w."""
         terms = vae.terms(x, per_pass, seed)

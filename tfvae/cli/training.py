@@ -7,8 +7,6 @@ import json
 import pathlib
 import platform
 import re
-import signal
-import sys
 import time
 from collections.abc import Mapping
 from importlib import metadata
@@ -48,7 +46,6 @@ def run(
             the training diverges.
         OSError: If a file cannot be read or written.
     """
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     arrays = datasets.load(source)
     options = resolve(flags, arrays)
     preparation = prepare(

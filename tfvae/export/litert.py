@@ -3,9 +3,11 @@
 import os
 import re
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -35,8 +37,8 @@ def export_litert(
 
     Raises:
         ImportError: If the LiteRT interpreter is not installed.
-        ValueError: If an operation has no builtin, or a signature differs from the
-            model; nothing is put in place.
+        ValueError: If a layer does not compute in float32, an operation has no
+            builtin, or a signature differs from the model; nothing is put in place.
     """
     try:
         from ai_edge_litert.interpreter import Interpreter
@@ -45,6 +47,13 @@ def export_litert(
             "A .tflite file is checked before it is put in place, and that needs the "
             "LiteRT interpreter: pip install 'tfvae[litert]'."
         ) from error
+    for layer in _layers(vae):
+        if layer.compute_dtype != "float32":
+            raise ValueError(
+                f"LiteRT computes in float32, and the layer {layer.name} in "
+                f"{layer.compute_dtype}. Make the model with the dtype policy "
+                '"float32", or export as a SavedModel.'
+            )
     signatures = with_noise(vae, batch_size, num_samples)
     with tempfile.TemporaryDirectory() as folder, builtins_only():
         write_saved_model(vae, Path(folder), signatures)
@@ -58,6 +67,12 @@ def export_litert(
     with place(path) as beside:
         beside.write_bytes(content)
     return differences
+
+
+def _layers(layer: keras.layers.Layer) -> Iterator[keras.layers.Layer]:
+    for inner in getattr(layer, "layers", []):
+        yield inner
+        yield from _layers(inner)
 
 
 def _convert(saved_model: str, names: list[str]) -> bytes:

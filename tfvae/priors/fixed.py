@@ -1,5 +1,6 @@
 """A prior that is any distribution without variables."""
 
+import inspect
 from typing import Any
 
 import keras
@@ -44,13 +45,19 @@ class Fixed(Prior):
                 f"Received: {type(distribution).__name__}."
             )
         self._encoded = _encode("distribution", distribution)
+        shape = distribution.event_shape
+        if not isinstance(shape, tf.TensorShape) or not shape.rank:
+            raise ValueError(
+                "`distribution` must be over one tensor with at least one axis; put a "
+                f"scalar one inside tfd.Sample. Received: {distribution}."
+            )
         if distribution.batch_shape != ():
             raise ValueError(
                 "`distribution` must have the batch shape []; put it inside "
                 "tfd.Independent to make its batch axes part of the event. "
                 f"Received: {distribution}."
             )
-        super().__init__(tuple(distribution.event_shape), **kwargs)
+        super().__init__(tuple(shape), **kwargs)
         self._distribution = distribution
 
     @property
@@ -77,7 +84,7 @@ class Fixed(Prior):
         if self.noise == "uniform":
             return self._elements.quantile(noise)
         if isinstance(p, tfd.MultivariateNormalTriL):
-            return p.loc + tf.linalg.matvec(p.scale.to_dense(), noise)
+            return p.mean() + tf.linalg.matvec(p.scale.to_dense(), noise)
         return p.mean() + p.stddev() * noise
 
     @property
@@ -94,8 +101,19 @@ class Fixed(Prior):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Fixed":
-        """Makes the prior again from `get_config()`."""
-        return cls(**config | {"distribution": _decode(config["distribution"])})
+        """Makes the prior again from `get_config()`.
+
+        Raises:
+            ValueError: If the config is damaged, or names a class that is no
+                distribution or bijector of TensorFlow Probability or tfvae.
+        """
+        try:
+            distribution = _decode(config["distribution"])
+        except (AttributeError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"The saved distribution of a fixed prior is damaged: {error!r}."
+            ) from error
+        return cls(**config | {"distribution": distribution})
 
 
 _GAUSSIANS = (tfd.MultivariateNormalDiag, tfd.MultivariateNormalTriL)
@@ -107,6 +125,10 @@ _LIBRARIES = {
 }
 """Where the classes may come from: nothing else is ever made from a saved file."""
 
+_HOMES = ("tensorflow_probability", "tfvae")
+
+_KINDS = (tfd.Distribution, tfp.bijectors.Bijector)
+
 
 def _encode(name: str, value: Any) -> Any:
     """Turns a parameter into names and numbers, or refuses it by its name."""
@@ -117,16 +139,20 @@ def _encode(name: str, value: Any) -> Any:
             f"`{name}` holds a variable, and a fixed prior does not change. Use a "
             "trainable prior of tfvae.priors, or pass a constant."
         )
-    if isinstance(value, (tfd.Distribution, tfp.bijectors.Bijector)):
+    if isinstance(value, _KINDS):
         kind = type(value).__name__.lstrip("_")
+        home = type(value).__module__.split(".")[0]
         for library, module in _LIBRARIES.items():
             owner = getattr(module, kind, None)
-            if owner is not None and isinstance(value, owner):
-                parameters = {
-                    key: _encode(f"{name}.{key}", part)
-                    for key, part in value.parameters.items()
-                }
-                return {"library": library, "class": kind, "parameters": parameters}
+            if owner is None or not isinstance(value, owner) or home not in _HOMES:
+                continue
+            defaults = inspect.signature(owner.__init__).parameters
+            parameters = {
+                key: _encode(f"{name}.{key}", part)
+                for key, part in value.parameters.items()
+                if key not in defaults or part is not defaults[key].default
+            }
+            return {"library": library, "class": kind, "parameters": parameters}
     elif isinstance(value, tf.DType):
         return {"dtype": value.name}
     elif isinstance(value, tf.TensorShape):
@@ -136,7 +162,8 @@ def _encode(name: str, value: Any) -> Any:
         return {"tensor": array.tolist(), "dtype": array.dtype.name}
     elif isinstance(value, list | tuple):
         return {"items": [_encode(f"{name}[{i}]", v) for i, v in enumerate(value)]}
-    what = "a function" if callable(value) else f"a {type(value).__name__}"
+    function = callable(value) and not isinstance(value, _KINDS)
+    what = "a function" if function else f"a {type(value).__name__}"
     raise ValueError(
         f"`{name}` holds {what}, which cannot be saved with the model. A fixed prior "
         "is made of distributions and bijectors of TensorFlow Probability and numbers."
@@ -147,7 +174,13 @@ def _decode(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     if "class" in value:
-        cls = getattr(_LIBRARIES[value["library"]], value["class"])
+        cls = getattr(_LIBRARIES.get(value["library"]), value["class"], None)
+        if not isinstance(cls, type) or not issubclass(cls, _KINDS):
+            raise ValueError(
+                f"A fixed prior was saved with {value['class']!r} of "
+                f"{value['library']!r}, which is no distribution or bijector of "
+                "TensorFlow Probability or tfvae, and is not made from a file."
+            )
         return cls(**{key: _decode(v) for key, v in value["parameters"].items()})
     if "tensor" in value:
         return tf.constant(value["tensor"], tf.as_dtype(value["dtype"]))

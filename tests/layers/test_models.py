@@ -1,0 +1,195 @@
+"""Layers at the end of Keras models, in graphs, under XLA and under every policy."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from support.layer_cases import CLASSES, names, values
+from tensorflow_probability import distributions as tfd
+
+every_class = pytest.mark.parametrize("case", CLASSES, ids=names(CLASSES))
+
+FEATURES = np.random.default_rng(40).normal(size=(3, 6)).astype(np.float32)
+
+
+class Subclassed(keras.Model):
+    """Any model, and then a head."""
+
+    def __init__(self, body: keras.layers.Layer, head: keras.layers.Layer) -> None:
+        super().__init__()
+        self.body, self.head = body, head
+
+    def call(self, x):
+        return self.head(self.body(x))
+
+
+def functional(body, head) -> keras.Model:
+    inputs = keras.Input((6,))
+    return keras.Model(inputs, head(body(inputs)))
+
+
+MODELS = {
+    "sequential": lambda body, head: keras.Sequential([keras.Input((6,)), body, head]),
+    "functional": functional,
+    "subclassed": Subclassed,
+    "nested": lambda body, head: keras.Sequential(
+        [keras.Input((6,)), functional(body, head)]
+    ),
+}
+
+
+@every_class
+@pytest.mark.parametrize("make", MODELS.values(), ids=MODELS.keys())
+def test_models_return_the_distribution_of_the_layer(case, make) -> None:
+    body, head = keras.layers.Dense(5, activation="tanh"), case.layer(3)
+    model = make(body, head)
+    q = model(FEATURES)
+    assert isinstance(q, tfd.Distribution)
+    assert q.batch_shape == (3,)
+    assert q.event_shape == (3,)
+    alone = head.parameters(head(body(FEATURES)))
+    for name, value in head.parameters(q).items():
+        np.testing.assert_array_equal(value, alone[name])
+    wanted = {w.path for w in body.weights} | {w.path for w in head.weights}
+    assert {w.path for w in model.weights} == wanted
+    if model.built and getattr(model, "outputs", None):
+        assert model.output_shape == (None, 3)
+
+
+@every_class
+def test_summary_shows_the_shape_of_the_event(case) -> None:
+    head = case.layer(case.event())
+    lines = []
+    functional(keras.layers.Dense(5), head).summary(print_fn=lines.append)
+    assert str((None, *case.event())) in "".join(lines)
+
+
+@every_class
+@pytest.mark.parametrize("jit_compile", [False, True], ids=["graph", "xla"])
+def test_graphs_give_the_numbers_of_eager_mode(case, jit_compile) -> None:
+    model = functional(keras.layers.Dense(5, activation="tanh"), case.layer(3))
+    head = model.layers[-1]
+
+    def numbers(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            q = model(x)
+            draws, log_q = head.sample_and_log_prob(q, (4,), seed=tf.constant([1, 2]))
+            log_p = q.log_prob(tf.round(draws))
+        location, stddev = head.location(q), q.stddev()
+        gradient = tape.gradient(log_p, x)
+        unsupported = head.unsupported(draws)
+        assert q.batch_shape == (3,)
+        return draws, log_q, log_p, location, stddev, gradient, unsupported
+
+    compiled = tf.function(numbers, jit_compile=jit_compile, autograph=False)
+    x = tf.constant(FEATURES)
+    for actual, expected in zip(compiled(x), numbers(x), strict=True):
+        np.testing.assert_allclose(actual, expected, rtol=2e-5, atol=2e-5)
+
+
+@every_class
+def test_a_distribution_crosses_the_boundary_of_a_graph(case) -> None:
+    layer = case.layer(3)
+    make = tf.function(lambda x: layer(x), autograph=False)
+    q, eager = make(FEATURES), layer(FEATURES)
+    assert type(q) is type(eager)
+    x, _ = layer.sample_and_log_prob(eager, seed=0)
+    density = tf.function(lambda p, x: p.log_prob(x), autograph=False)
+    for actual in (q.log_prob(x), density(q, x), density(eager, x)):
+        np.testing.assert_allclose(actual, eager.log_prob(x), rtol=1e-5, atol=1e-5)
+    for name, value in layer.parameters(eager).items():
+        np.testing.assert_allclose(layer.parameters(q)[name], value, rtol=1e-6)
+    moved = layer.with_batch_shape(layer.detach(q), (1, 3))
+    assert moved.batch_shape == (1, 3)
+
+
+POLICIES = {
+    "float32": "float32",
+    "mixed_float16": "float32",
+    "mixed_bfloat16": "float32",
+    "float64": "float64",
+}
+
+
+@every_class
+@pytest.mark.parametrize(("policy", "dtype"), POLICIES.items(), ids=POLICIES.keys())
+def test_parameters_are_never_half_precision(case, policy, dtype) -> None:
+    body = keras.layers.Dense(5, activation="tanh", dtype=policy)
+    head = case.layer(case.event(), dtype=policy)
+    model = functional(body, head)
+    with tf.GradientTape() as tape:
+        q = model(FEATURES)
+        x, log_q = head.sample_and_log_prob(q, seed=0)
+        loss = -tf.reduce_mean(q.log_prob(x))
+    assert (
+        body(FEATURES).dtype == keras.mixed_precision.DTypePolicy(policy).compute_dtype
+    )
+    assert {weight.dtype for weight in model.weights} == {dtype}
+    numbers = [*head.parameters(q).values(), x, log_q, loss, q.mean(), q.stddev()]
+    assert {number.dtype.name for number in numbers} == {dtype}
+    assert q.dtype == dtype
+    assert model.output.dtype == dtype
+    gradients = tape.gradient(loss, [w.value for w in model.trainable_weights])
+    assert all(np.all(np.isfinite(g)) for g in gradients if g is not None)
+    assert np.isfinite(loss)
+
+
+@every_class
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_features_are_projected_in_full_precision(case, policy) -> None:
+    """The features lose nothing on their way in, and neither does the projection."""
+    head = case.layer(3, dtype=policy)
+    features = np.float32(1000) + FEATURES
+    q = head(features)
+    same = case.layer(3, dtype="float32")
+    same.build(features.shape)
+    same.set_weights(head.get_weights())
+    for name, value in same.parameters(same(features)).items():
+        np.testing.assert_array_equal(head.parameters(q)[name], value)
+
+
+@every_class
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_global_policy(case, dtype) -> None:
+    before = keras.config.dtype_policy()
+    try:
+        keras.config.set_dtype_policy(dtype)
+        layer = case.layer(2)
+        assert layer(FEATURES).dtype == dtype
+        assert layer.location(layer(FEATURES)).dtype == dtype
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+@every_class
+def test_training_recovers_what_data_were_drawn_from(case) -> None:
+    """Maximum likelihood by gradient descent: layer and density fit together."""
+    size, rng = 2, np.random.default_rng(41)
+    family = case.oracle(size)
+    raw = rng.normal(0, 0.5, (1, sum(family.sizes.values())))
+    truth = family.constrain(raw)
+    many = {
+        name: np.repeat(value, 2000, 0) if np.ndim(value) else value
+        for name, value in truth.items()
+    }
+    x = values(case, many, size, rng).astype(np.float32)
+    layer = case.layer(size)
+    constant = tf.zeros((1, 1))
+    layer.build(constant.shape)
+    optimizer = keras.optimizers.Adam(0.05)
+
+    @tf.function(autograph=False)
+    def step():
+        with tf.GradientTape() as tape:
+            loss = -tf.reduce_mean(layer(constant).log_prob(x))
+        weights = layer.trainable_weights
+        gradients = tape.gradient(loss, [weight.value for weight in weights])
+        optimizer.apply_gradients(zip(gradients, weights, strict=True))
+        return loss
+
+    for _ in range(120):
+        loss = step()
+    # Nothing of this number of parameters fits much better than the truth does.
+    best = -family.log_prob(x.astype(float), many).mean()
+    assert best - 0.02 < loss < best + 0.002
