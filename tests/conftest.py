@@ -1,6 +1,7 @@
 """What every test has: a seed of its own. Doctests have none, like their readers."""
 
 import zlib
+from collections.abc import Iterator
 
 import keras
 import pytest
@@ -10,3 +11,14 @@ import pytest
 def _seed(request: pytest.FixtureRequest) -> None:
     """Seed Python, NumPy and TensorFlow from the test's name, whatever ran before."""
     keras.utils.set_random_seed(zlib.crc32(request.node.nodeid.encode()))
+
+
+@pytest.fixture
+def float64() -> Iterator[None]:
+    """Make models, and what Keras makes of data, double precision."""
+    before = keras.config.floatx(), keras.config.dtype_policy()
+    keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
+    yield
+    keras.config.set_floatx(before[0])
+    keras.config.set_dtype_policy(before[1])

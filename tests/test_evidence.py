@@ -1,6 +1,5 @@
 """Bounds on log p(x): against NumPy at the draws, and against quadrature over z."""
 
-import keras
 import numpy as np
 import pytest
 import scipy.special
@@ -18,17 +17,6 @@ ESTIMATORS = {
     "importance": (evidence.importance, scipy.special.logsumexp),
     "mean": (evidence.mean, np.sum),
 }
-
-
-@pytest.fixture
-def float64():
-    """Models and data in double precision."""
-    before = keras.config.floatx()
-    keras.config.set_floatx("float64")
-    keras.config.set_dtype_policy("float64")
-    yield
-    keras.config.set_floatx(before)
-    keras.config.set_dtype_policy(before)
 
 
 def one_latent(**kwargs) -> tuple[tfvae.VAE, Oracle, np.ndarray]:

@@ -44,7 +44,7 @@ def context(step: int = 0) -> Context:
 
 
 def trained(objective: Objective, vae: tfvae.VAE | None = None, steps: int = 3):
-    """A model after steps of plain descent, with the same weights for each objective."""
+    """A model after steps of plain descent, the same ones for each objective."""
     keras.utils.set_random_seed(0)
     vae = vae or small_vae(prior=LearnedNormal(3))
     vae.compile(keras.optimizers.SGD(0.05), objective)
@@ -113,7 +113,7 @@ def test_no_closed_form() -> None:
     terms = vae.terms(x, 3, seed=1)
     np.testing.assert_array_equal(terms.kl("auto"), terms.kl("monte_carlo"))
     vae.compile(objective=ELBO(kl="analytic"))
-    message = r'kl="analytic" needs a closed form .* Laplace.* Use kl="auto" or'
+    message = r'kl="analytic" needs a closed form .*IndependentLaplace.*Use kl="auto"'
     with pytest.raises(ValueError, match=message):
         vae.fit(x, verbose=0)
 
@@ -140,18 +140,16 @@ def test_logs_hold_the_elbo_proper_whatever_beta_is() -> None:
     vae = small_vae()
     vae.compile(objective=ELBO(beta=3.0))
     logs = vae.evaluate(x, verbose=0, return_dict=True)
-    assert list(logs) == ["loss", "elbo", "reconstruction", "kl"]
+    assert set(logs) == {"loss", "elbo", "reconstruction", "kl"}
     assert logs["elbo"] == pytest.approx(logs["reconstruction"] - logs["kl"], rel=1e-6)
     weighted = 3 * logs["kl"] - logs["reconstruction"]
     assert logs["loss"] == pytest.approx(weighted, rel=1e-6)
 
 
 def test_a_schedule_of_beta_follows_the_updates() -> None:
-    schedule = keras.optimizers.schedules.PiecewiseConstantDecay(
-        [1, 3], [0.0, 1.0, 4.0]
-    )
+    steps = keras.optimizers.schedules.PiecewiseConstantDecay([1, 3], [0.0, 1.0, 4.0])
     vae = small_vae()
-    vae.compile(keras.optimizers.SGD(0.01), ELBO(beta=schedule), steps_per_execution=2)
+    vae.compile(keras.optimizers.SGD(0.01), ELBO(beta=steps), steps_per_execution=2)
     history = vae.fit(binary(20), epochs=6, verbose=0).history
     loss, reconstruction, kl = (
         np.array(history[name]) for name in ("loss", "reconstruction", "kl")
@@ -185,32 +183,29 @@ def test_the_step_of_each_part_is_minus_its_gradient() -> None:
     seed = tf.constant([1, 2])
     vae.compile(keras.optimizers.SGD(1.0), objective, run_eagerly=True)
     vae._stream_seed = lambda stream: seed
-    with tf.GradientTape(persistent=True) as tape:
-        estimate = objective.estimate(vae.terms(x, 1, seed), context())
-        losses = [tf.reduce_mean(getattr(estimate, f"{n}_loss")) for n in NETWORKS]
+    parts = {
+        "encoder_loss": [vae.encoder],
+        "decoder_loss": [vae.decoder, vae.prior_layer],
+    }
     before, expected = [], []
-    for loss, parts in zip(
-        losses, (["encoder"], ["decoder", "prior_layer"]), strict=True
-    ):
-        for part in parts:
-            variables = [v.value for v in getattr(vae, part).trainable_variables]
-            before += [v.numpy() for v in variables]
-            expected += [g.numpy() for g in tape.gradient(loss, variables)]
+    for name, layers in parts.items():
+        variables = [v.value for layer in layers for v in layer.trainable_variables]
+        with tf.GradientTape() as tape:
+            estimate = objective.estimate(vae.terms(x, 1, seed), context())
+            loss = tf.reduce_mean(getattr(estimate, name))
+        before += [v.numpy() for v in variables]
+        expected += tape.gradient(loss, variables)
     vae.train_on_batch(x)
-    after = [
-        w for p in (vae.encoder, vae.decoder, vae.prior_layer) for w in p.get_weights()
-    ]
+    after = [w for layers in parts.values() for p in layers for w in p.get_weights()]
+    assert len(before) == len(after) == 10
     for old, new, gradient in zip(before, after, expected, strict=True):
         np.testing.assert_allclose(old - new, gradient, rtol=1e-5, atol=1e-6)
-
-
-NETWORKS = ("encoder", "decoder")
 
 
 def test_another_objective_reports_its_bound() -> None:
     vae = trained(TwoLosses((1.0, 1.0), (1.0, 2.0)), small_vae())
     logs = vae.evaluate(binary(20), verbose=0, return_dict=True)
-    assert list(logs) == ["loss", "elbo", "reconstruction", "kl", "bound"]
+    assert set(logs) == {"loss", "elbo", "reconstruction", "kl", "bound"}
     assert logs["bound"] == 7
     assert logs["elbo"] == pytest.approx(logs["reconstruction"] - logs["kl"], rel=1e-6)
     # The loss in the logs is that of the decoder.

@@ -19,5 +19,6 @@ __all__ = [
     "layers",
     "networks",
     "objectives",
+    "plots",
     "priors",
 ]

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import pathlib
-import platform
 import re
 import time
 from collections.abc import Mapping
-from importlib import metadata
 from typing import Any
 
 import keras
@@ -24,6 +21,7 @@ from tfvae.cli.measuring import measure
 from tfvae.cli.models import build
 from tfvae.cli.options import Options, resolve
 from tfvae.cli.preparation import Preparation, prepare
+from tfvae.cli.record import describe, to_json, versions
 
 __all__ = ["figures", "run"]
 
@@ -86,13 +84,13 @@ def run(
             "name": home.name,
             "test": test,
             "seconds": seconds,
-            "data": _describe(source, arrays),
+            "data": describe(source, arrays),
             "preparation": dataclasses.asdict(preparation),
             "options": dataclasses.asdict(options),
-            "versions": _versions(),
+            "versions": versions(),
             "history": history,
         }
-        (assets / "metrics.json").write_text(_json(record), "utf-8")
+        (assets / "metrics.json").write_text(to_json(record), "utf-8")
         version = publish(saved_model, home)
     display.results(home.name, test, seconds)
     display.note("saved", f"{home}/model.keras, model.tflite, report.png; {version}/")
@@ -224,32 +222,3 @@ def _subtitle(test: dict[str, Any]) -> str:
         f"  ({test['samples']:,} samples)      ELBO {number('elbo')}  =  "
         f"reconstruction {number('reconstruction')}  \N{MINUS SIGN}  KL {number('kl')}"
     )
-
-
-def _describe(source: str, arrays: datasets.Arrays) -> dict[str, Any]:
-    return {
-        "source": source,
-        "kind": arrays.kind,
-        "maximum": arrays.maximum,
-        "event_shape": list(arrays.event_shape),
-        "training_examples": len(arrays.x_train),
-        "test_examples": len(arrays.x_test),
-    }
-
-
-def _json(record: dict[str, Any]) -> str:
-    """Indented JSON with every list of numbers on one line."""
-    text = json.dumps(record, indent=2, allow_nan=False)
-    flat = re.sub(r"\[[^][{}]*\]", lambda found: " ".join(found[0].split()), text)
-    return flat + "\n"
-
-
-def _versions() -> dict[str, str]:
-    packages = ("tfvae", "tensorflow", "keras", "tensorflow-probability", "numpy")
-    found = {"python": platform.python_version()}
-    for package in packages:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            found[package] = "not installed"
-    return found

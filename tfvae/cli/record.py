@@ -1,0 +1,45 @@
+"""What `metrics.json` says, so that a run can be repeated."""
+
+from __future__ import annotations
+
+import json
+import platform
+import re
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tfvae.datasets import Arrays
+
+__all__ = ["describe", "to_json", "versions"]
+
+
+def describe(source: str, arrays: Arrays) -> dict[str, Any]:
+    """Returns where the data came from and what they are."""
+    return {
+        "source": source,
+        "kind": arrays.kind,
+        "maximum": arrays.maximum,
+        "event_shape": list(arrays.event_shape),
+        "training_examples": len(arrays.x_train),
+        "test_examples": len(arrays.x_test),
+    }
+
+
+def to_json(record: dict[str, Any]) -> str:
+    """Returns indented JSON with every list of numbers on one line."""
+    text = json.dumps(record, indent=2, allow_nan=False)
+    flat = re.sub(r"\[[^][{}]*\]", lambda found: " ".join(found[0].split()), text)
+    return flat + "\n"
+
+
+def versions() -> dict[str, str]:
+    """Returns the versions of Python and of the packages that make the numbers."""
+    packages = ("tfvae", "tensorflow", "keras", "tensorflow-probability", "numpy")
+    found = {"python": platform.python_version()}
+    for package in packages:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    return found
