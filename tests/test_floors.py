@@ -29,6 +29,7 @@ FLOORS = {
     "objectives": 3,
     "_data": 4,
     "_parts": 4,
+    "_passes": 4,
     "_model": 4,
     "evidence": 4,
     "export": 4,

@@ -85,19 +85,23 @@ def check(name: str, size: int, posterior: str, steps: int) -> None:
     # No model of this family is better than the maximum, and this one is there.
     best = maximum(x, size)
     assert best - 0.005 < closed_form.mean() < best + 1e-5
+    terms = vae.terms(x, 200, seed=3)
     elbo = vae.elbo(x, SAMPLES, seed=1).numpy()
-    assert abs(elbo.mean() - score) < 0.02
-    # The gap of each example is KL(q || p(z|x)).
-    assert elbo.mean() < closed_form.mean() + 0.002
-
-    # Importance weights: the bias falls with S, the error is estimated from them.
-    log_prob = vae.log_prob(x, SAMPLES, seed=2).numpy()
-    weights = np.exp(vae.terms(x, 200, seed=3).log_weights.numpy() - closed_form)
-    error = weights.std(axis=0) / np.sqrt(SAMPLES)
-    assert (np.abs(log_prob - closed_form) < 5 * error + 1e-4).all()
+    error = terms.log_likelihood.numpy().std(axis=0) / np.sqrt(SAMPLES)
     mean_error = np.sqrt((error**2).sum()) / len(x)
-    assert abs((log_prob - closed_form).mean()) < 4 * mean_error + 2e-5
-    assert log_prob.mean() > elbo.mean()
+    assert abs(elbo.mean() - score) < 0.02
+    # The gap of each example is KL(q || p(z|x)), which is not negative.
+    assert (elbo < closed_form + 5 * error).all()
+    assert elbo.mean() < closed_form.mean() + 4 * mean_error
+
+    log_prob = vae.log_prob(x, SAMPLES, seed=2).numpy()
+    weights = np.exp(terms.log_weights.numpy() - closed_form)
+    error = weights.std(axis=0) / np.sqrt(SAMPLES)
+    mean_error = np.sqrt((error**2).sum()) / len(x)
+    # 1e-5 of a nat is float32.
+    bound = 1e-5 * np.maximum(1, np.abs(closed_form))
+    assert (np.abs(log_prob - closed_form) < 5 * error + bound).all()
+    assert abs((log_prob - closed_form).mean()) < 4 * mean_error + bound.mean()
 
 
 @pytest.mark.parametrize("name", ["wine", "breast_cancer"])

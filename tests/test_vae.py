@@ -90,6 +90,14 @@ def test_decode_inside_a_graph_with_unknown_sizes() -> None:
     np.testing.assert_allclose(mean(z), Oracle(vae).mean(z), **close)
 
 
+def test_a_graph_may_close_over_arrays() -> None:
+    vae, x = small_vae(), binary(5)
+    in_graph = tf.function(lambda: vae.elbo(x, 3, seed=1))()
+    np.testing.assert_allclose(in_graph, vae.elbo(x, 3, seed=1), rtol=1e-6)
+    with pytest.raises(ValueError, match="support of Bernoulli"):
+        tf.function(lambda: vae.elbo(x / 2))()
+
+
 def test_the_joint_density_is_prior_times_likelihood() -> None:
     vae = small_vae()
     oracle = Oracle(vae)

@@ -7,6 +7,7 @@ from tfvae import (
     layers,
     networks,
     objectives,
+    plots,
     priors,
 )
 from tfvae.vae import VAE

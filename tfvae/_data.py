@@ -137,7 +137,11 @@ def check_array(
     for start in range(0, len(x), _ROWS):
         part = np.asarray(x[start : start + _ROWS])
         finite = _finite(part, layer.variable_dtype)
-        bad = ~finite | np.asarray(layer.unsupported(part)) if support else ~finite
+        bad = ~finite
+        if support:
+            # Out of any graph, for arrays that the caller's graph closes over.
+            with tf.init_scope():
+                bad |= np.asarray(layer.unsupported(part))
         places = np.argwhere(bad)
         if len(places):
             place = tuple(places[0])

@@ -7,7 +7,6 @@ import numbers
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 __all__ = [
@@ -87,13 +86,29 @@ def standard_noise(
 ) -> tf.Tensor:
     """Draws standard normals (`kind="normal"`) or uniforms on (0, 1).
 
-    The uniforms are the midpoints of TensorFlow's cells, so that no quantile is asked
-    for 0, which would be drawn once in 2**23 numbers.
+        normal = sqrt(-2 log u) cos(2 pi v),   u, v uniform
+
+    They are made from random bits, which are the same with and without XLA; the
+    numbers that TensorFlow draws are not. A uniform is the midpoint of one of 2**23
+    cells (2**52 in float64), so that no quantile is asked for 0 or 1.
     """
-    if kind == "normal":
-        return tf.random.stateless_normal(shape, seed=seed, dtype=dtype, alg="philox")
-    lower = tf.random.stateless_uniform(shape, seed=seed, dtype=dtype, alg="philox")
-    return lower + tf.constant(np.finfo(lower.dtype.as_numpy_dtype).eps / 2, dtype)
+    if kind == "uniform":
+        return _uniform(shape, seed, tf.as_dtype(dtype))
+    pairs = _uniform(tf.concat([shape, [2]], axis=0), seed, tf.as_dtype(dtype))
+    u, v = tf.unstack(pairs, axis=-1)
+    return tf.sqrt(-2.0 * tf.math.log(u)) * tf.cos(2.0 * math.pi * v)
+
+
+def _uniform(shape: Any, seed: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
+    bits_dtype, wide, digits = tf.uint32, tf.float32, 23
+    if dtype == tf.float64:
+        bits_dtype, wide, digits = tf.uint64, tf.float64, 52
+    bits = tf.random.stateless_uniform(
+        shape, seed, minval=None, maxval=None, dtype=bits_dtype, alg="philox"
+    )
+    unused = tf.constant(bits_dtype.size * 8 - digits, bits_dtype)
+    cell = tf.cast(tf.bitwise.right_shift(bits, unused), wide)
+    return tf.cast((cell + 0.5) * 2.0**-digits, dtype)
 
 
 _builtins_only = contextvars.ContextVar("builtins_only", default=False)

@@ -19,6 +19,9 @@ __all__ = ["ObjectiveModel"]
 _TRAIN, _TEST = 0, 1
 """The two streams of noise, so that training and evaluation never share draws."""
 
+_NOISE = "noise"
+"""Name of the state of the seed generator in a file of weights."""
+
 
 @dataclasses.dataclass
 class _Run:
@@ -295,6 +298,17 @@ class ObjectiveModel(keras.Model, abc.ABC):
                 steps=steps,
                 callbacks=callbacks,
             )
+
+    def save_own_variables(self, store: Any) -> None:
+        """Saves the state of the noise too, which Keras leaves out."""
+        super().save_own_variables(store)
+        store[_NOISE] = self.seed_generator.state
+
+    def load_own_variables(self, store: Any) -> None:
+        """Loads what `save_own_variables` saved."""
+        found = {name: store[name] for name in store.keys()}  # noqa: SIM118
+        self.seed_generator.state.assign(found.pop(_NOISE))
+        super().load_own_variables(found)
 
     def get_compile_config(self) -> dict[str, Any]:
         """Returns what `compile` was given, for a saved model."""

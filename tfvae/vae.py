@@ -1,5 +1,6 @@
 """The variational autoencoder."""
 
+import functools
 import os
 from typing import Any
 
@@ -8,11 +9,10 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from tfvae import _checks, _data, evidence
-from tfvae._math import as_seed, fold_in, split_seed, standard_noise
+from tfvae import _checks, _data, _passes
+from tfvae._math import as_seed
 from tfvae._model import ObjectiveModel
 from tfvae._parts import as_prior, check_parts, check_seed
-from tfvae.distributions import closed_form_kl
 from tfvae.export import export_litert, export_saved_model
 from tfvae.layers import DistributionLayer, distribution_layer
 from tfvae.objectives import Terms
@@ -20,9 +20,7 @@ from tfvae.priors import Prior
 
 __all__ = ["VAE"]
 
-
-_SAMPLES_PER_PASS = 32
-"""Draws of z for each example that one pass of the decoder gets."""
+_in_graph = functools.partial(tf.function, autograph=False, reduce_retracing=True)
 
 
 @keras.saving.register_keras_serializable("tfvae")
@@ -247,6 +245,21 @@ class VAE(ObjectiveModel):
         _checks.positive_int("num_samples", num_samples)
         return self.draw(tf.constant(num_samples), self._seed(seed), mean).numpy()
 
+    def draw(
+        self, num_samples: tf.Tensor, seed: tf.Tensor, mean: bool = False
+    ) -> tf.Tensor:
+        """Draws from p(x) like `sample`, for use inside a graph.
+
+        Args:
+            num_samples: Number of draws, an int32 scalar.
+            seed: A seed, int32[2].
+            mean: Whether to return E[x|z] in place of a draw of x. Default: False.
+
+        Returns:
+            A tensor [num_samples, *event].
+        """
+        return self._sample(num_samples, seed, mean)
+
     def reconstruct(self, x: Any) -> np.ndarray:
         """Returns E[x|z] at the location of q(z|x): an array [B, *event]."""
         return self._reconstruct(self._check(x, support=False)).numpy()
@@ -343,98 +356,10 @@ class VAE(ObjectiveModel):
         static = [s if d is None else d for s, d in zip(sizes, z.shape, strict=False)]
         return self.likelihood_layer.with_batch_shape(likelihood, static)
 
-    @tf.function(autograph=False, reduce_retracing=True)
-    def _elbo(self, x: tf.Tensor, num_samples: int, seed: tf.Tensor) -> tf.Tensor:
-        def block(start: tf.Tensor, stop: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-            part, mean = x[start:stop], evidence.mean
-            q = self.encoder(part, training=False)
-            kl = closed_form_kl(q, self.prior)
-            if kl is None:
-                return self._over_draws(mean, "log_weights", part, q, num_samples, seed)
-            return (
-                self._over_draws(mean, "log_likelihood", part, q, num_samples, seed)
-                - kl
-            )
-
-        return evidence.blockwise(block, tf.shape(x)[0], seed, (), x.dtype)
-
-    @tf.function(autograph=False, reduce_retracing=True)
-    def _log_prob(self, x: tf.Tensor, num_samples: int, seed: tf.Tensor) -> tf.Tensor:
-        def block(start: tf.Tensor, stop: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-            part = x[start:stop]
-            q = self.encoder(part, training=False)
-            return self._over_draws(
-                evidence.importance, "log_weights", part, q, num_samples, seed
-            )
-
-        return evidence.blockwise(block, tf.shape(x)[0], seed, (), x.dtype)
-
-    def _over_draws(
-        self,
-        estimator: Any,
-        term: str,
-        x: tf.Tensor,
-        q: tfd.Distribution,
-        num_samples: int,
-        seed: tf.Tensor,
-    ) -> tf.Tensor:
-        """Gives an estimator one of the `Terms` at the draws that it asks for."""
-
-        def draw(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            return self.posterior_layer.sample_and_log_prob(q, (), fold_in(seed, index))
-
-        def values(indices: tf.Tensor) -> tf.Tensor:
-            z, log_q = tf.map_fn(draw, indices, fn_output_signature=(x.dtype, x.dtype))
-            return getattr(self.terms_at(x, q, z, log_q), term)
-
-        per_pass = min(num_samples, _SAMPLES_PER_PASS)
-        return estimator(values, num_samples, per_pass, tf.shape(x)[0], x.dtype)
-
-    @tf.function(autograph=False, reduce_retracing=True)
-    def _reconstruct(self, x: tf.Tensor) -> tf.Tensor:
-        def block(start: tf.Tensor, stop: tf.Tensor, _: tf.Tensor) -> tf.Tensor:
-            z = self.posterior_layer.location(self.encoder(x[start:stop]))
-            return self.likelihood_layer.location(self._decode(z))
-
-        return self._blocks_of_x(block, tf.shape(x)[0], tf.zeros([2], tf.int32))
-
-    @tf.function(autograph=False, reduce_retracing=True)
-    def draw(
-        self, num_samples: tf.Tensor, seed: tf.Tensor, mean: bool = False
-    ) -> tf.Tensor:
-        """Draws from p(x) like `sample`, for use inside a graph.
-
-        Args:
-            num_samples: Number of draws, an int32 scalar.
-            seed: A seed, int32[2].
-            mean: Whether to return E[x|z] in place of a draw of x. Default: False.
-
-        Returns:
-            A tensor [num_samples, *event].
-        """
-
-        def block(start: tf.Tensor, stop: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-            z_seed, x_seed = split_seed(seed)
-            likelihood = self._decode(self._draw_prior(stop - start, z_seed))
-            if mean:
-                return self.likelihood_layer.location(likelihood)
-            layer = self.likelihood_layer
-            return layer.sample_and_log_prob(likelihood, (), x_seed)[0]
-
-        return self._blocks_of_x(block, num_samples, seed)
-
-    def _blocks_of_x(self, block: Any, size: Any, seed: tf.Tensor) -> tf.Tensor:
-        layer = self.likelihood_layer
-        shape, dtype = layer.event_shape, layer.variable_dtype
-        return evidence.blockwise(block, size, seed, shape, dtype)
-
-    def _draw_prior(self, num_samples: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        prior = self.prior_layer
-        if prior.noise is None:
-            return prior.distribution.sample(num_samples, seed=seed)
-        shape = (num_samples, *prior.event_shape)
-        dtype = self.posterior_layer.variable_dtype
-        return prior.transform(standard_noise(prior.noise, shape, seed, dtype))
+    _elbo = _in_graph(_passes.elbo)
+    _log_prob = _in_graph(_passes.log_prob)
+    _reconstruct = _in_graph(_passes.reconstruct)
+    _sample = _in_graph(_passes.sample)
 
     def _seed(self, seed: Any) -> tf.Tensor:
         return self._next_seed() if seed is None else as_seed(seed)

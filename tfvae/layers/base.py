@@ -139,6 +139,7 @@ class DistributionLayer(keras.layers.Layer, abc.ABC):
                 bias_initializer=self.bias_initializer,
                 kernel_regularizer=self.kernel_regularizer,
                 dtype=self.variable_dtype,
+                trainable=self.trainable,
                 name="projection",
             )
             self._dense.build(input_shape)

@@ -1,0 +1,46 @@
+"""Two replicas take the step that one takes, with noise of their own."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+SCRIPT = Path(__file__).parent / "support" / "two_replicas.py"
+
+
+@pytest.fixture(scope="module")
+def results() -> dict:
+    run = subprocess.run(
+        [sys.executable, SCRIPT],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    return json.loads(run.stdout.splitlines()[-1])
+
+
+def test_the_step_of_two_is_the_step_of_one(results) -> None:
+    """Neither the rate nor the regulariser is doubled, and the weights are the same."""
+    for one, two in zip(
+        results["one"]["weights"], results["two"]["weights"], strict=True
+    ):
+        np.testing.assert_allclose(two, one, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("logs", ["history", "evaluation"])
+def test_the_logs_of_two_are_the_logs_of_one(results, logs) -> None:
+    assert results["two"][logs] == pytest.approx(results["one"][logs], rel=1e-5)
+
+
+def test_replicas_draw_noise_of_their_own(results) -> None:
+    one, two = results["draws"]
+    assert np.abs(np.subtract(one, two)).min() > 1e-3
+
+
+def test_training_with_noise_works(results) -> None:
+    assert np.isfinite(list(results["noisy"]["evaluation"].values())).all()

@@ -1,0 +1,113 @@
+"""What a model computes over many examples and draws, block by block in a graph.
+
+The first argument of each function is the model, so that `tf.function` of one of them
+is a method. Tensors are checked already; seeds are int32[2].
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+from tensorflow_probability import distributions as tfd
+
+from tfvae import evidence
+from tfvae._math import fold_in, split_seed, standard_noise
+from tfvae.distributions import closed_form_kl
+
+__all__ = ["elbo", "log_prob", "reconstruct", "sample"]
+
+_SAMPLES_PER_PASS = 16
+"""Draws of z for each example of a block that one pass of the decoder gets."""
+
+Block = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
+
+
+def elbo(vae: Any, x: tf.Tensor, num_samples: int, seed: tf.Tensor) -> tf.Tensor:
+    """The ELBO [B] over `num_samples` draws, with the KL in closed form if any."""
+
+    def block(start: tf.Tensor, stop: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        part, mean = x[start:stop], evidence.mean
+        q = vae.encoder(part, training=False)
+        kl = closed_form_kl(q, vae.prior)
+        if kl is None:
+            return _over_draws(vae, mean, "log_weights", part, q, num_samples, seed)
+        likelihood = "log_likelihood"
+        return _over_draws(vae, mean, likelihood, part, q, num_samples, seed) - kl
+
+    return evidence.blockwise(block, tf.shape(x)[0], seed, (), x.dtype)
+
+
+def log_prob(vae: Any, x: tf.Tensor, num_samples: int, seed: tf.Tensor) -> tf.Tensor:
+    """The importance-weighted estimate of log p(x), [B]."""
+
+    def block(start: tf.Tensor, stop: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        part, estimate = x[start:stop], evidence.importance
+        q = vae.encoder(part, training=False)
+        return _over_draws(vae, estimate, "log_weights", part, q, num_samples, seed)
+
+    return evidence.blockwise(block, tf.shape(x)[0], seed, (), x.dtype)
+
+
+def reconstruct(vae: Any, x: tf.Tensor) -> tf.Tensor:
+    """E[x|z] at the location of q(z|x), [B, *event]."""
+
+    def block(start: tf.Tensor, stop: tf.Tensor, _: tf.Tensor) -> tf.Tensor:
+        q = vae.encoder(x[start:stop], training=False)
+        return vae.likelihood_layer.location(
+            vae.decode(vae.posterior_layer.location(q))
+        )
+
+    return _blocks_of_x(vae, block, tf.shape(x)[0], tf.zeros([2], tf.int32))
+
+
+def sample(
+    vae: Any, num_samples: tf.Tensor, seed: tf.Tensor, mean: bool = False
+) -> tf.Tensor:
+    """Draws from p(x), or E[x|z] at draws of z, [num_samples, *event]."""
+    layer = vae.likelihood_layer
+
+    def block(start: tf.Tensor, stop: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        z_seed, x_seed = split_seed(seed)
+        likelihood = vae.decode(_sample_prior(vae, stop - start, z_seed))
+        if mean:
+            return layer.location(likelihood)
+        return layer.sample_and_log_prob(likelihood, (), x_seed)[0]
+
+    return _blocks_of_x(vae, block, num_samples, seed)
+
+
+def _over_draws(
+    vae: Any,
+    estimator: Callable[..., tf.Tensor],
+    term: str,
+    x: tf.Tensor,
+    q: tfd.Distribution,
+    num_samples: int,
+    seed: tf.Tensor,
+) -> tf.Tensor:
+    """Gives an estimator one of the `Terms` at the draws that it asks for."""
+
+    def draw(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return vae.posterior_layer.sample_and_log_prob(q, (), fold_in(seed, index))
+
+    def values(indices: tf.Tensor) -> tf.Tensor:
+        z, log_q = tf.map_fn(draw, indices, fn_output_signature=(x.dtype, x.dtype))
+        return getattr(vae.terms_at(x, q, z, log_q), term)
+
+    per_pass = min(num_samples, _SAMPLES_PER_PASS)
+    return estimator(values, num_samples, per_pass, tf.shape(x)[0], x.dtype)
+
+
+def _blocks_of_x(vae: Any, block: Block, size: Any, seed: tf.Tensor) -> tf.Tensor:
+    layer = vae.likelihood_layer
+    shape, dtype = layer.event_shape, layer.variable_dtype
+    return evidence.blockwise(block, size, seed, shape, dtype)
+
+
+def _sample_prior(vae: Any, num_samples: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    prior = vae.prior_layer
+    if prior.noise is None:
+        return prior.distribution.sample(num_samples, seed=seed)
+    shape, dtype = prior.event_shape, vae.posterior_layer.variable_dtype
+    noise = standard_noise(prior.noise, (num_samples, *shape), seed, dtype)
+    return prior.transform(noise)
