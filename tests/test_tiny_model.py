@@ -1,0 +1,53 @@
+"""The small trained model that comes with the repository."""
+
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+from scipy import special, stats
+from sklearn.datasets import load_digits
+from support.runners import in_litert
+
+import tfvae
+
+TINY = Path(__file__).parents[1] / "saved_models" / "tiny"
+RECORD = json.loads((TINY / "metrics.json").read_text())
+DIGITS = tfvae.datasets.load("digits")
+
+
+def test_it_is_small() -> None:
+    files = ("model.keras", "model.tflite", "metrics.json", "report.png")
+    assert sum((TINY / name).stat().st_size for name in files) < 700_000
+
+
+def test_it_gives_the_recorded_numbers() -> None:
+    vae = keras.models.load_model(TINY / "model.keras")
+    test = RECORD["test"]
+    assert test["elbo"] <= test["log_prob"]
+    assert test["elbo"] == test["reconstruction"] - test["kl"]
+    # Other draws than those of the record, so within their Monte Carlo error.
+    elbo = float(np.mean(vae.elbo(DIGITS.x_test, num_samples=100, seed=1)))
+    log_prob = float(np.mean(vae.log_prob(DIGITS.x_test, num_samples=1000, seed=1)))
+    assert abs(elbo - test["elbo"]) < 0.1
+    assert abs(log_prob - test["log_prob"]) < 0.1
+
+
+def test_it_knows_digits_from_noise() -> None:
+    """With p(x|z) from SciPy at z drawn from the encoder, and one z a digit."""
+    vae = keras.models.load_model(TINY / "model.keras")
+    x = load_digits().images[:50]
+    noise = np.random.default_rng(0).permuted(x.reshape(50, -1), axis=1)
+    shuffled = noise.reshape(50, 8, 8, 1)
+    for data, low, high in ((x[..., None], -200, -50), (shuffled, -2000, -300)):
+        z = vae.encode(data).mean()
+        probability = special.expit(vae.decode(z).distribution.logits)
+        mass = stats.binom.logpmf(data, 16, probability).sum(axis=(1, 2, 3))
+        assert low < mass.mean() < high
+
+
+def test_the_file_for_phones_agrees() -> None:
+    vae = keras.models.load_model(TINY / "model.keras")
+    z = np.random.default_rng(0).normal(size=(1, 8)).astype(np.float32)
+    decoded = in_litert(TINY / "model.tflite", {"decode": {"z": z}})["decode"]
+    np.testing.assert_allclose(decoded["mean"], vae.decode(z).mean(), 1e-5, 1e-5)
