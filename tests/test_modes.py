@@ -70,8 +70,6 @@ def test_another_process_repeats_bit_for_bit() -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        {"jit_compile": True},
-        {"jit_compile": False},
         {"run_eagerly": True},
         {"steps_per_execution": 3},
         {"jit_compile": True, "steps_per_execution": 2},
@@ -86,8 +84,15 @@ def test_modes_agree_but_for_rounding(plain, options) -> None:
     assert_same_weights(vae, plain[0], rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("likelihood", ["Bernoulli", "ContinuousBernoulli", "Normal"])
-@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float64"])
+@pytest.mark.parametrize(
+    ("policy", "likelihood"),
+    [
+        ("mixed_float16", "Bernoulli"),
+        ("mixed_float16", "Normal"),
+        ("mixed_bfloat16", "ContinuousBernoulli"),
+        ("float64", "Bernoulli"),
+    ],
+)
 def test_precisions(policy, likelihood) -> None:
     keras.config.set_dtype_policy(policy)
     try:
@@ -107,10 +112,7 @@ def test_precisions(policy, likelihood) -> None:
     assert {weight.dtype for weight in vae.trainable_weights} == {dtype}
     assert vae.encode(X).dtype == vae.prior.dtype == vae.elbo(X).dtype == dtype
     assert vae.sample(2).dtype == vae.reconstruct(X).dtype == dtype
-    logs = vae.evaluate(X, return_dict=True, verbose=0)
-    elbo = np.mean(vae.elbo(X, 500, seed=1))
-    assert logs["elbo"] == pytest.approx(elbo, abs=0.5)
-    assert np.isfinite(vae.log_prob(X, 50)).all()
+    assert np.isfinite(vae.evaluate(X, verbose=0)).all()
     assert np.isfinite(vae(X).mean()).all()
     assert vae.predict(X, verbose=0).shape == X.shape
 

@@ -93,18 +93,18 @@ def test_a_loaded_model_goes_on_as_if_it_had_never_stopped(tmp_path, kind) -> No
         lambda model: model.encode(X).mean(),
         lambda model: model.encode(X).stddev(),
         lambda model: model.prior.sample(4, seed=(1, 2)),
-        lambda model: model.log_prob(X, 3, seed=1),
-        lambda model: model.evaluate(X, verbose=0),
+        lambda model: model(X).mean(),
         lambda model: model.sample(5),
-        lambda model: model.elbo(X),
     ):
         np.testing.assert_array_equal(outputs(again), outputs(vae))
     assert fit(again) == fit(vae)
     assert_same_weights(again, vae)
 
 
-@pytest.mark.parametrize("kind", OPTIMIZERS)
-@pytest.mark.parametrize("policy", ["float32", "mixed_float16", "float64"])
+@pytest.mark.parametrize(
+    ("kind", "policy"),
+    [("adam", "mixed_float16"), ("schedule", "float64")],
+)
 def test_what_compile_was_given_is_kept(tmp_path, kind, policy) -> None:
     keras.config.set_dtype_policy(policy)
     try:
