@@ -4,6 +4,8 @@ import hashlib
 import json
 import os
 import pathlib
+import re
+import shlex
 import subprocess
 import sys
 
@@ -12,14 +14,17 @@ import numpy as np
 import pytest
 import scipy.stats
 import tensorflow as tf
+import typer
 from sklearn.datasets import load_wine
 from typer.testing import CliRunner
 
 import tfvae
-from tfvae.cli import app, folders, training
+from tfvae._math import as_seed, fold_in
+from tfvae.cli import app, folders, measuring, reuse, training
 from tfvae.cli.measuring import measure
 from tfvae.cli.options import resolve
 from tfvae.cli.preparation import prepare
+from tfvae.cli.record import to_json
 
 TINY = ["--hidden", "16", "--latent", "2", "--epochs", "2", "--evidence-samples", "30"]
 
@@ -97,21 +102,75 @@ def test_evaluate_repeats_the_figures_of_the_training_run(digits):
 
 def test_sample_writes_numbers_and_pictures(digits, tmp_path):
     for name in ("a.npy", "b.npy", "c.png"):
-        invoke("sample", digits / "model.keras", tmp_path / name, "--count", 7)
+        invoke("sample", digits / "model.keras", "-o", tmp_path / name, "--count", 7)
     x = np.load(tmp_path / "a.npy")
     assert x.shape == (7, 8, 8, 1)
     assert set(np.unique(x)) <= set(range(17))
     assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "b.npy").read_bytes()
     assert (tmp_path / "c.png").read_bytes().startswith(b"\x89PNG")
-    assert "must end in" in one_sentence("sample", digits, tmp_path / "d.txt")
+    assert "must end in" in one_sentence("sample", digits, "-o", tmp_path / "d.txt")
 
 
 def test_export_writes_the_other_format_and_replaces_nothing(digits, tmp_path):
     target = tmp_path / "new" / "digits.tflite"
-    invoke("export", digits, target, "--format", "litert", "--batch-size", 2)
+    to = ["--output", target]
+    invoke("export", digits, *to, "--format", "litert", "--batch-size", 2)
     assert target.read_bytes()[4:8] == b"TFL3"
-    assert "exists already" in one_sentence("export", digits, target)
+    assert "exists already" in one_sentence("export", digits, *to)
     assert [path.name for path in target.parent.iterdir()] == ["digits.tflite"]
+
+
+def test_the_command_lines_in_the_documents_are_understood():
+    commands = typer.main.get_command(app)
+    root = pathlib.Path(__file__).parents[1]
+    lines = []
+    for document in ("README.md", "saved_models/README.md"):
+        blocks = re.findall(
+            r"^```.*?^```|^    .*?$", (root / document).read_text(), re.M | re.S
+        )
+        lines += re.findall(r"^ *(tfvae .*)", "\n".join(blocks), re.M)
+    assert len(lines) > 5
+    for line in lines:
+        program, *args = shlex.split(line, comments=True)
+        context = commands.make_context(program, args, resilient_parsing=False)
+        name, command, rest = commands.resolve_command(
+            context, [*context._protected_args, *context.args]
+        )
+        command.make_context(name, rest, parent=context)
+
+
+def test_evaluate_sees_the_draws_of_a_static_training_run(monkeypatch, tmp_path):
+    grey = np.random.default_rng(0).uniform(size=(30, 4, 4, 1))
+    path = tmp_path / "grey.npz"
+    np.savez(path, x_train=grey[:20], x_test=grey[20:])
+    output = ["--output", tmp_path, "--binarize", "static"]
+    seen = []
+    _fit = tfvae.VAE.fit
+
+    def fit(self, x, **kwargs):
+        seen.append(np.concatenate(list(x.as_numpy_iterator())))
+        return _fit(self, x, **kwargs)
+
+    def figures(vae, x, *args):
+        seen.append(x)
+        return _figures(vae, x, *args)
+
+    _figures = training.figures
+    monkeypatch.setattr(tfvae.VAE, "fit", fit)
+    monkeypatch.setattr(training, "figures", figures)
+    monkeypatch.setattr(reuse, "figures", figures)
+    invoke("train", path, *TINY, *output)
+    for part in ("train", "test", "all"):
+        args = ["--part", part, "--evidence-samples", 2]
+        invoke("evaluate", tmp_path / "grey", path, *args)
+    trained, tested, *evaluated = seen
+
+    def rows(x):
+        return np.sort(np.packbits(x.reshape(len(x), -1).astype(int), axis=1), axis=0)
+
+    np.testing.assert_array_equal(rows(evaluated[0]), rows(trained))
+    np.testing.assert_array_equal(evaluated[1], tested)
+    np.testing.assert_array_equal(evaluated[2], np.concatenate(evaluated[:2]))
 
 
 def test_versions_are_never_replaced(tmp_path):
@@ -132,6 +191,63 @@ def test_versions_are_never_replaced(tmp_path):
     assert checksums(home / "1") == first
     assert (home / "metrics.json").read_text() == "two"
     assert {p.name for p in home.iterdir()} == {"1", "7", "8", *folders.FILES}
+
+
+def test_a_model_that_litert_cannot_express_keeps_the_rest(monkeypatch, tmp_path):
+    export = tfvae.VAE.export
+
+    def without_litert(self, path, format="tf_saved_model", **kwargs):
+        if format == "litert":
+            raise ValueError("Off by\n3 times.")
+        return export(self, path, format=format, **kwargs)
+
+    monkeypatch.setattr(tfvae.VAE, "export", without_litert)
+    home = tmp_path / "digits"
+    home.mkdir()
+    (home / "model.tflite").write_text("of an earlier run")
+    output = invoke("train", "digits", *TINY, "--output", tmp_path).output
+    assert output.count("Off by 3 times.") == 1
+    files = {"model.keras", "metrics.json", "report.png"}
+    assert {path.name for path in home.iterdir()} == {"1", *files}
+    assert {path.name for path in (home / "1" / folders.ASSETS).iterdir()} == files
+    assert record(home)["not_exported"] == {"model.tflite": "Off by 3 times."}
+
+
+@pytest.mark.parametrize("module", ["matplotlib.figure", "ai_edge_litert.interpreter"])
+def test_what_the_end_needs_is_missed_at_the_start(module, monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.setattr(training, "fit", lambda *args: pytest.fail("trained"))
+    message = one_sentence("train", "digits", "--output", tmp_path / "out")
+    assert module.split(".")[0] in message
+    assert "pip install 'tfvae[all]'" in message
+
+
+def test_metrics_are_json_whatever_the_numbers_are(monkeypatch):
+    text = to_json({"history": {"elbo": [-np.inf, 1.5, np.nan]}, "shape": (8, 1)})
+    found = json.loads(text, parse_constant=pytest.fail)
+    assert found == {"history": {"elbo": [None, 1.5, None]}, "shape": [8, 1]}
+    values = {"elbo": np.array([-1.0, -np.inf]), "log_prob": np.array([-1.0, -0.5])}
+    monkeypatch.setattr(training, "measure", lambda *args: values)
+    with pytest.raises(ValueError, match="1 of 2 examples is not finite"):
+        training.figures(None, np.zeros((2, 3)), None, 5, 0)
+
+
+@pytest.mark.parametrize(
+    ("stem", "folder"),
+    [
+        ("data(1)", "data-1"),
+        ("a b.v2", "a b.v2"),
+        (".hidden", "hidden"),
+        ("#", "model"),
+    ],
+)
+def test_a_file_of_any_name_gets_a_plain_folder(stem, folder, monkeypatch, tmp_path):
+    path = _file(tmp_path, f"{stem}.npy", np.random.default_rng(0).normal(size=(9, 3)))
+    homes = []
+    monkeypatch.setattr(training, "workspace", lambda home: homes.append(home) or 1 / 0)
+    result = CliRunner().invoke(app, ["train", str(path), "--output", str(tmp_path)])
+    assert isinstance(result.exception, ZeroDivisionError), result.output
+    assert homes == [tmp_path / folder]
 
 
 @pytest.mark.parametrize(
@@ -165,6 +281,10 @@ def test_data_that_cannot_be_used_are_named(tmp_path):
     grey = _file(tmp_path, "grey.npy", np.full((9, 4, 4), 200, np.uint8))
     real = _file(tmp_path, "real.npy", np.random.default_rng(0).normal(size=(9, 3)))
     torn = _file(tmp_path, "torn.npz", b"PK\x03\x04 torn")
+    vast = _file(tmp_path, "vast.npy", np.linspace(1e39, 1e300, 18).reshape(9, 2))
+    wide, late = tmp_path / "wide.npz", tmp_path / "late.npz"
+    np.savez(wide, x_train=[[-1e39], [1e39]], x_test=[[0.5]])
+    np.savez(late, x_train=[[0.5], [1.7]], x_test=[[1e300]])
     for args, message in [
         ([tmp_path / "no.npz"], "no file"),
         ([torn], "torn.npz"),
@@ -175,6 +295,10 @@ def test_data_that_cannot_be_used_are_named(tmp_path):
         ([grey, "--likelihood", "bernoulli", "--binarize", "none"], "--binarize"),
         ([grey, "--likelihood", "normal", "--binarize", "static"], "--binarize static"),
         ([real, "--name", "a/b"], "--name"),
+        ([vast], "mean of the data is not finite in float32"),
+        ([wide], "deviation of the data is not finite in float32"),
+        ([wide, "--scale", "none"], "value of the data is not finite in float32"),
+        ([late], "value of the data is not finite in float32"),
     ]:
         assert message in one_sentence("train", *args, *out)
     assert "cannot be written" in one_sentence("train", real, "--output", torn)
@@ -203,15 +327,59 @@ def test_models_that_cannot_be_used_are_named(digits, tmp_path):
         tmp_path / "other.keras"
     )
     wine = _file(tmp_path, "wine.npy", load_wine().data)
+    to = ["--output", tmp_path / "x.npy"]
     assert "no model" in one_sentence("sample", tmp_path / "nowhere")
-    assert "broken.keras" in one_sentence("sample", broken, tmp_path / "x.npy")
+    assert "broken.keras" in one_sentence("sample", broken, *to)
     other = tmp_path / "other.keras"
-    assert "tfvae.VAE" in one_sentence("sample", other, tmp_path / "x.npy")
+    assert "tfvae.VAE" in one_sentence("sample", other, *to)
     assert "metrics.json" in one_sentence("evaluate", other, "digits")
     assert "(8, 8, 1)" in one_sentence("evaluate", digits, wine)
     bright = _file(tmp_path, "bright.npy", np.full((9, 8, 8), 99))
     assert "from 0 to 16" in one_sentence("evaluate", digits, bright)
     assert not (tmp_path / "x.npy").exists()
+
+
+SOUND = {"likelihood": "normal", "why": "real numbers", "shift": [0.5], "divisor": 2.0}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "[1]",
+        "{}",
+        "[" * 100_000,
+        '{"preparation": null}',
+        '{"preparation": [1]}',
+        '{"preparation": {}}',
+        *(
+            json.dumps({"preparation": SOUND | wrong})
+            for wrong in [
+                {"likelihood": 3},
+                {"likelihood": ["normal"]},
+                {"why": None},
+                {"total_count": 2.5},
+                {"scale": True},
+                {"shift": None},
+                {"shift": "3"},
+                {"shift": [[1], [2, 3]]},
+                {"shift": float("nan")},
+                {"divisor": {"a": 1}},
+                {"divisor": 0},
+                {"divisor": 1e300},
+                {"binarize": {}},
+                {"seed": "0"},
+                {"seed": -1},
+                {"more": 1},
+            ]
+        ),
+    ],
+)
+def test_a_record_of_another_form_is_named(content, tmp_path):
+    (tmp_path / "model.keras").write_bytes(b"not looked at")
+    (tmp_path / "metrics.json").write_text(content)
+    for args in (["sample", tmp_path], ["evaluate", tmp_path, "digits"]):
+        assert f"{tmp_path}/metrics.json" in one_sentence(*args)
 
 
 def arrays(values, dtype=None):
@@ -281,13 +449,49 @@ def test_standardised_densities_come_back_to_the_units_of_the_data():
     np.testing.assert_allclose(scaled + found.log_jacobian(14), stored, atol=1e-4)
 
 
-def test_measure_agrees_with_the_exact_marginal_of_a_linear_model():
+def linear_model():
     # Wider than the posterior, so that no weight is far above the others.
     wide = tfvae.layers.Normal(2, scale=1.5, kernel_initializer="zeros")
     encoder = keras.Sequential([keras.Input((3,)), wide])
     decoder = keras.Sequential([keras.Input((2,)), tfvae.layers.Normal(3, "shared")])
-    vae = tfvae.VAE(encoder, decoder)
     x = np.random.default_rng(0).normal(size=(300, 3)).astype("float32")
+    return tfvae.VAE(encoder, decoder), decoder, x
+
+
+def test_jensens_inequality_needs_no_clamp(monkeypatch):
+    vae, _, x = linear_model()
+    pairs = []
+    monkeypatch.setattr(
+        measuring, "_at_least", lambda *pair: pairs.append(pair) or pair[1]
+    )
+    for samples in (1, 2, 400):
+        measure(vae, x, samples, seed=0)
+        elbo, log_prob = pairs[-1]
+        assert (log_prob >= elbo - 1e-9 * np.maximum(1, np.abs(elbo))).all()
+        assert samples == 1 or (log_prob > elbo).all()
+
+
+def test_a_violation_is_not_hidden():
+    elbo = np.array([-1e6, -0.5])
+    found = measuring._at_least(elbo, elbo + np.array([-1e-4, 1]))
+    np.testing.assert_array_equal(found, [-1e6, 0.5])
+    for wrong in ([-1e-2, 1], [1, -1e-8]):
+        with pytest.raises(ArithmeticError):
+            measuring._at_least(elbo, elbo + np.array(wrong))
+
+
+def test_the_noise_of_the_figures_is_not_that_of_the_training():
+    vae, _, x = linear_model()
+    first, again, other = (measure(vae, x, 1, seed)["elbo"] for seed in (5, 5, 6))
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).all()
+    seed = fold_in(fold_in(as_seed(5), 0), 0)
+    terms = vae.terms(tf.constant(x[:128]), 1, seed)
+    assert not np.isclose(first[:128], terms.log_weights[0]).any()
+
+
+def test_measure_agrees_with_the_exact_marginal_of_a_linear_model():
+    vae, decoder, x = linear_model()
     figures = measure(vae, x, 3001, seed=0)
     weights = {weight.name: weight.numpy() for weight in decoder.weights}
     scale = np.log1p(np.exp(weights["raw_scale"]))

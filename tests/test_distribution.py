@@ -44,3 +44,7 @@ def test_replicas_draw_noise_of_their_own(results) -> None:
 
 def test_training_with_noise_works(results) -> None:
     assert np.isfinite(list(results["noisy"]["evaluation"].values())).all()
+
+
+def test_a_replica_may_get_no_example(results) -> None:
+    assert np.isfinite(list(results["ragged"].values())).all()

@@ -129,6 +129,7 @@ def test_gradients_are_those_of_finite_differences() -> None:
         """The loss at the weights before the first step of a run, with its noise."""
         rate.learning_rate = learning_rate
         rate.iterations.assign(0)
+        vae.noise.state.assign([0, 0, 0])
         vae.reset_metrics()
         return vae.train_on_batch(x, sample_weight=w, return_dict=True)["loss"]
 
@@ -156,19 +157,30 @@ def values_of_variables(variables) -> list[np.ndarray]:
     return [keras.ops.convert_to_numpy(variable) for variable in variables]
 
 
-def test_noise_differs_between_steps_and_within_an_accumulation() -> None:
+def test_no_two_steps_share_their_noise() -> None:
+    """Neither within an accumulation that an epoch cuts, nor after compiling again."""
     vae = small_vae()
     seeds = []
-    original = vae._stream_seed
-    vae._stream_seed = lambda stream: seeds.append(original(stream)) or seeds[-1]
-    optimizer = keras.optimizers.SGD(0.01, gradient_accumulation_steps=3)
-    vae.compile(optimizer, run_eagerly=True)
-    vae.fit(binary(24), batch_size=4, epochs=2, validation_data=binary(8), verbose=0)
+    original = vae._step_seed
+    vae._step_seed = lambda training: seeds.append(original(training)) or seeds[-1]
+    for _ in range(2):
+        optimizer = keras.optimizers.SGD(0.01, gradient_accumulation_steps=4)
+        vae.compile(optimizer, run_eagerly=True)
+        vae.fit(binary(12), batch_size=4, epochs=4, verbose=0)
+        assert int(optimizer.iterations) == 3
+    vae.evaluate(binary(8), batch_size=4, verbose=0)
+    vae.evaluate(binary(8), batch_size=4, verbose=0)
     keys = [tuple(seed.numpy()) for seed in seeds]
-    # 12 steps; the two evaluations share the draws of their two batches.
-    assert len(keys) == 16
-    assert len(set(keys)) == 14
-    assert int(optimizer.iterations) == 4
+    # 24 steps; the two evaluations share the draws of their two batches.
+    assert len(keys) == 28
+    assert len(set(keys)) == 26
+
+
+def test_the_streams_of_a_seed_are_apart() -> None:
+    vae = small_vae(seed=3)
+    assert not np.array_equal(vae.sample(50), vae.sample(50, seed=3))
+    firsts = [small_vae(seed=s).noise.for_call().numpy() for s in (1, 2**31 + 1, 2**40)]
+    assert len({tuple(first) for first in firsts}) == 3
 
 
 def test_regularisers_are_part_of_the_loss_alone() -> None:

@@ -28,6 +28,8 @@ FLOORS = {
     "priors": 2,
     "objectives": 3,
     "_data": 4,
+    "_inputs": 4,
+    "_noise": 4,
     "_parts": 4,
     "_passes": 4,
     "_model": 4,

@@ -120,3 +120,17 @@ def test_builtins_only_ends_with_its_block() -> None:
         assert _math.traces_builtins_only()
         raise RuntimeError
     assert not _math.traces_builtins_only()
+
+
+def test_seeds_and_noise_are_the_same_under_xla() -> None:
+    def draws(seed: tf.Tensor) -> list[tf.Tensor]:
+        folded = _math.fold_in(_math.fold_in(seed, 2**31 - 1), 4)
+        first, second = _math.split_seed(folded)
+        noise = _math.standard_noise("uniform", [50], second, tf.float32)
+        return [folded, first, noise]
+
+    for seed in ([3, 9], [-5, 7], [2**31 - 1, -(2**31)]):
+        plain = tf.function(draws)(tf.constant(seed))
+        compiled = tf.function(draws, jit_compile=True)(tf.constant(seed))
+        for one, other in zip(plain, compiled, strict=True):
+            np.testing.assert_array_equal(one, other)

@@ -182,7 +182,7 @@ def test_the_step_of_each_part_is_minus_its_gradient() -> None:
     vae, x = small_vae(prior=LearnedNormal(3)), binary(20)
     seed = tf.constant([1, 2])
     vae.compile(keras.optimizers.SGD(1.0), objective, run_eagerly=True)
-    vae._stream_seed = lambda stream: seed
+    vae._step_seed = lambda training: seed
     parts = {
         "encoder_loss": [vae.encoder],
         "decoder_loss": [vae.decoder, vae.prior_layer],

@@ -97,7 +97,7 @@ def prepare(
     if isinstance(x, Iterator):
         _refuse_weights(x, sample_weight)
         return Source((check(element) for element in x), None, None, None)
-    if _is_loader(x):
+    if not hasattr(x, "__array__") and _is_loader(x):
         _refuse_weights(x, sample_weight)
         return Source(x, None, None, None)
     x = check_array(layer, x, name=name, support=support)
@@ -124,8 +124,7 @@ def check_array(
                 f"`{name}` must be an array of numbers. Received: "
                 f"{type(x).__name__}, which is not rectangular."
             ) from error
-    dtype = tf.as_dtype(x.dtype) if _is_numeric(x.dtype) else None
-    if dtype is None:
+    if not _is_numeric(x.dtype):
         raise ValueError(
             f"`{name}` must hold real numbers. Received the dtype {x.dtype}."
         )
@@ -189,9 +188,11 @@ def _is_loader(x: Any) -> bool:
 
 
 def _is_numeric(dtype: Any) -> bool:
-    if isinstance(dtype, tf.DType):
-        return dtype.is_bool or dtype.is_floating or dtype.is_integer
-    return np.dtype(dtype).kind in "biuf"
+    try:
+        dtype = tf.as_dtype(dtype)
+    except TypeError:
+        return False
+    return dtype.is_bool or dtype.is_floating or dtype.is_integer
 
 
 def _finite(part: np.ndarray, dtype: str) -> np.ndarray:

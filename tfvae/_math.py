@@ -24,6 +24,9 @@ __all__ = [
 
 LOG_2PI = math.log(2.0 * math.pi)
 
+_ALGORITHM = "philox"
+"""By name: what "auto_select" makes of a negative seed differs under XLA."""
+
 MIN_SCALE = 1e-6
 """The smallest scale that a layer can give, so that log densities stay finite."""
 
@@ -70,12 +73,14 @@ def as_seed(seed: Any) -> tf.Tensor:
 def fold_in(seed: tf.Tensor, number: Any) -> tf.Tensor:
     """Returns a new seed made from `seed` (int32[2]) and an integer."""
     number = tf.cast(number, tf.int32)
-    return tf.random.experimental.stateless_fold_in(seed, number)
+    return tf.random.experimental.stateless_fold_in(seed, number, alg=_ALGORITHM)
 
 
 def split_seed(seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns two independent seeds made from one (int32[2])."""
-    first, second = tf.unstack(tf.random.experimental.stateless_split(seed, num=2))
+    first, second = tf.unstack(
+        tf.random.experimental.stateless_split(seed, num=2, alg=_ALGORITHM)
+    )
     return first, second
 
 
@@ -102,7 +107,7 @@ def _uniform(shape: Any, seed: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
     if dtype == tf.float64:
         bits_dtype, wide, digits = tf.uint64, tf.float64, 52
     bits = tf.random.stateless_uniform(
-        shape, seed, minval=None, maxval=None, dtype=bits_dtype
+        shape, seed, minval=None, maxval=None, dtype=bits_dtype, alg=_ALGORITHM
     )
     unused = tf.constant(bits_dtype.size * 8 - digits, bits_dtype)
     cell = tf.cast(tf.bitwise.right_shift(bits, unused), wide)

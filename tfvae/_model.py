@@ -2,25 +2,20 @@
 
 import abc
 import dataclasses
-import math
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from tfvae import _data
-from tfvae._math import fold_in
-from tfvae.layers import DistributionLayer
+from tfvae._inputs import CheckedModel
+from tfvae._noise import Noise
 from tfvae.objectives import ELBO, Context, Estimate, Objective, Terms
 
 __all__ = ["ObjectiveModel"]
 
-_TRAIN, _TEST = 0, 1
-"""The two streams of noise, so that training and evaluation never share draws."""
-
 _NOISE = "noise"
-"""Name of the state of the seed generator in a file of weights."""
+"""Name of the state of the noise in a file of weights."""
 
 
 @dataclasses.dataclass
@@ -36,11 +31,11 @@ class _Run:
     dataset_size: int | None = None
 
 
-class ObjectiveModel(keras.Model, abc.ABC):
-    """A `keras.Model` whose `fit` maximises an objective and whose data are `x` alone.
+class ObjectiveModel(CheckedModel):
+    """A model whose `fit` maximises an objective.
 
-    A subclass gives the terms of the bound and the layer whose support the data must
-    lie in; this class turns them into steps, logs and checks.
+    A subclass gives the terms of the bound and has an `encoder`, whose weights may
+    follow a loss of their own; this class turns them into steps and logs.
 
     Args:
         seed: A non-negative int, or None for one drawn at random.
@@ -51,17 +46,14 @@ class ObjectiveModel(keras.Model, abc.ABC):
     def __init__(self, seed: int | None, metric_dtype: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.noise = Noise(seed)
         self._run = _Run()
         self._trackers = {
             name: keras.metrics.Mean(name, dtype=metric_dtype)
             for name in ("loss", "elbo", "reconstruction", "kl", "bound")
         }
 
-    @property
-    @abc.abstractmethod
-    def likelihood_layer(self) -> DistributionLayer:
-        """The layer that makes p(x|z), whose support the data must lie in."""
+    encoder: keras.Model
 
     @abc.abstractmethod
     def terms(
@@ -96,8 +88,9 @@ class ObjectiveModel(keras.Model, abc.ABC):
         Raises:
             ValueError: If the objective is none, or other arguments are given.
         """
-        if refused:
-            names = ", ".join(f"`{name}`" for name in refused)
+        given = [name for name, value in refused.items() if value is not None]
+        if given:
+            names = ", ".join(f"`{name}`" for name in given)
             raise ValueError(
                 f"compile() takes no {names}: the `objective` is what is maximised, "
                 "and its terms are the metrics."
@@ -124,19 +117,14 @@ class ObjectiveModel(keras.Model, abc.ABC):
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
         """The running means that the logs show."""
-        if self.objective is None:
-            return []
-        names = ["loss", "elbo", "reconstruction", "kl"]
-        if self.objective.reports_bound:
-            names.append("bound")
-        return [self._trackers[name] for name in names]
+        return [self._trackers[name] for name in self._names()]
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Takes one step uphill on a batch and returns the logs."""
         x, weight = _data.unpack_batch(data)
         weights, scale = self.trainable_variables, self.optimizer.scale_loss
         with tf.GradientTape(persistent=True) as tape:
-            estimate = self._estimate(x, _TRAIN)
+            estimate = self._estimate(x, training=True)
             decoder_loss = encoder_loss = self._total(estimate.decoder_loss, weight)
             if estimate.encoder_loss is not estimate.decoder_loss:
                 encoder_loss = self._total(estimate.encoder_loss, weight)
@@ -151,163 +139,18 @@ class ObjectiveModel(keras.Model, abc.ABC):
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Measures a batch and returns the logs."""
         x, weight = _data.unpack_batch(data)
-        estimate = self._estimate(x, _TEST)
+        estimate = self._estimate(x, training=False)
         return self._log(estimate, self._total(estimate.decoder_loss, weight), weight)
-
-    def fit(
-        self,
-        x: Any = None,
-        y: Any = None,
-        batch_size: int | None = None,
-        epochs: int = 1,
-        verbose: Any = "auto",
-        callbacks: Any = None,
-        *,
-        validation_split: float = 0.0,
-        validation_data: Any = None,
-        shuffle: bool = True,
-        sample_weight: Any = None,
-        **kwargs: Any,
-    ) -> keras.callbacks.History:
-        """Trains the model, as `keras.Model.fit` does, on `x` alone.
-
-        Args:
-            x: Data in the support of the likelihood, never rescaled here: arrays
-                [N, *event], a `tf.data.Dataset`, a `keras.utils.PyDataset` or a
-                generator of batches. Elements, or the argument itself, may be `x`,
-                `(x,)` or `(x, None, sample_weight)`.
-            y: Must be None.
-            batch_size: Examples in a batch of arrays. Default: 32.
-            epochs: Passes over the data. Default: 1.
-            verbose: As in `keras.Model.fit`. Default: "auto".
-            callbacks: Keras callbacks. Default: None.
-            validation_split: Share of the arrays to keep for validation. Default: 0.
-            validation_data: Like `x`. Default: None.
-            shuffle: Whether arrays are shuffled in each epoch. Default: True.
-            sample_weight: Weights [N] of arrays: the loss is `sum(w * loss) / B`,
-                the logs are `sum(w * v) / sum(w)`. Default: None.
-            **kwargs: Further arguments of `keras.Model.fit`.
-
-        Returns:
-            The `keras.callbacks.History`.
-
-        Raises:
-            ValueError: If the data are not as said above.
-        """
-        if kwargs.get("class_weight") is not None:
-            raise ValueError("`class_weight` needs classes, and a VAE has no `y`.")
-        layer = self.likelihood_layer
-        source = _data.prepare(layer, x, y, sample_weight)
-        if validation_data is not None:
-            checked = _data.prepare(layer, validation_data, name="validation_data")
-            validation_data = checked[:3]
-        self._set_dataset_size(source.size, validation_split, validation_data)
-        with _data.clear_errors():
-            return super().fit(
-                source.x,
-                source.y,
-                batch_size=batch_size,
-                epochs=epochs,
-                verbose=verbose,
-                callbacks=callbacks,
-                validation_split=validation_split,
-                validation_data=validation_data,
-                shuffle=shuffle and not isinstance(source.x, _data.UNSHUFFLED),
-                sample_weight=source.sample_weight,
-                **kwargs,
-            )
-
-    def evaluate(
-        self,
-        x: Any = None,
-        y: Any = None,
-        batch_size: int | None = None,
-        verbose: Any = "auto",
-        sample_weight: Any = None,
-        steps: int | None = None,
-        callbacks: Any = None,
-        return_dict: bool = False,
-        **kwargs: Any,
-    ) -> Any:
-        """Measures the terms of the bound, as `keras.Model.evaluate` does.
-
-        The draws of z are the same in each call, so that models and epochs are
-        compared on the same noise.
-
-        Args:
-            x: As in `fit`.
-            y: Must be None.
-            batch_size: Examples in a batch of arrays. Default: 32.
-            verbose: As in `keras.Model.evaluate`. Default: "auto".
-            sample_weight: Weights [N] of arrays. Default: None.
-            steps: Number of batches, or None for all. Default: None.
-            callbacks: Keras callbacks. Default: None.
-            return_dict: Whether to return names with the numbers. Default: False.
-            **kwargs: What Keras itself passes on when `fit` validates.
-
-        Returns:
-            The means over all examples, in nats: a dict, or a list in the order
-            `loss`, `elbo`, `reconstruction`, `kl`.
-
-        Raises:
-            ValueError: If the data are not as in `fit`.
-        """
-        # With extra arguments, `fit` validates on data that it has checked already.
-        source = _data.Source(x, y, sample_weight, None)
-        if not kwargs:
-            source = _data.prepare(self.likelihood_layer, x, y, sample_weight)
-        with _data.clear_errors():
-            return super().evaluate(
-                source.x,
-                source.y,
-                batch_size=batch_size,
-                verbose=verbose,
-                sample_weight=source.sample_weight,
-                steps=steps,
-                callbacks=callbacks,
-                return_dict=return_dict,
-                **kwargs,
-            )
-
-    def predict(
-        self,
-        x: Any,
-        batch_size: int | None = None,
-        verbose: Any = "auto",
-        steps: int | None = None,
-        callbacks: Any = None,
-    ) -> np.ndarray:
-        """Returns E[x|z] at the location of q(z|x), like `reconstruct`.
-
-        Args:
-            x: As in `fit`, though values outside the support are taken too.
-            batch_size: Examples in a batch of arrays. Default: 32.
-            verbose: As in `keras.Model.predict`. Default: "auto".
-            steps: Number of batches, or None for all. Default: None.
-            callbacks: Keras callbacks. Default: None.
-
-        Returns:
-            An array [N, *event].
-        """
-        source = _data.prepare(self.likelihood_layer, x, support=False)
-        with _data.clear_errors():
-            return super().predict(
-                source.x,
-                batch_size=batch_size,
-                verbose=verbose,
-                steps=steps,
-                callbacks=callbacks,
-            )
 
     def save_own_variables(self, store: Any) -> None:
         """Saves the state of the noise too, which Keras leaves out."""
         super().save_own_variables(store)
-        store[_NOISE] = self.seed_generator.state
+        store[_NOISE] = self.noise.state
 
     def load_own_variables(self, store: Any) -> None:
         """Loads what `save_own_variables` saved."""
         found = {name: store[name] for name in store.keys()}  # noqa: SIM118
-        self.seed_generator.state.assign(found.pop(_NOISE))
+        self.noise.state.assign(found.pop(_NOISE))
         super().load_own_variables(found)
 
     def get_compile_config(self) -> dict[str, Any]:
@@ -326,47 +169,31 @@ class ObjectiveModel(keras.Model, abc.ABC):
             self.compile(**keras.saving.deserialize_keras_object(config))
             self.optimizer.build(self.trainable_variables)
 
-    def _estimate(self, x: tf.Tensor, stream: int) -> Estimate:
+    def _estimate(self, x: tf.Tensor, training: bool) -> Estimate:
         context = Context(
             step=tf.cast(self.optimizer.iterations, tf.int64),
             dataset_size=self._run.dataset_size,
-            training=stream == _TRAIN,
+            training=training,
         )
         objective = self._run.objective
         assert objective is not None  # Keras asks for compile() before it takes a step
-        seed = self._stream_seed(stream)
-        terms = self.terms(x, objective.num_samples, seed, context.training)
+        seed = self._step_seed(training)
+        terms = self.terms(x, objective.num_samples, seed, training)
         return objective.estimate(terms, context)
 
-    def _stream_seed(self, stream: int) -> tf.Tensor:
-        """A seed made from counters, without a state that must be advanced.
-
-        The examples seen in this epoch number the draws, so that each evaluation
-        repeats them; in training the updates do as well.
-        """
-        base = tf.cast(tf.convert_to_tensor(self.seed_generator.state)[0], tf.int32)
-        seed = fold_in(tf.stack([base, stream]), self._trackers["loss"].count)
-        if stream == _TRAIN:
-            seed = fold_in(seed, self.optimizer.iterations)
-        return self._per_replica(seed)
-
-    def _next_seed(self) -> tf.Tensor:
-        """The next seed of the model's generator, int32[2]."""
-        return self._per_replica(tf.cast(self.seed_generator.next(), tf.int32))
-
-    def _per_replica(self, seed: tf.Tensor) -> tf.Tensor:
-        replica = tf.distribute.get_replica_context()
-        if replica is None or replica.num_replicas_in_sync == 1:
-            return seed
-        return fold_in(seed, replica.replica_id_in_sync_group)
+    def _step_seed(self, training: bool) -> tf.Tensor:
+        if training:
+            return self.noise.for_training()
+        return self.noise.for_evaluation(self._trackers["loss"].count)
 
     def _total(self, losses: tf.Tensor, weight: tf.Tensor | None) -> tf.Tensor:
         """sum(w * loss) / B plus the regularisers, as a share of all replicas."""
         if weight is not None:
             losses = losses * tf.cast(weight, losses.dtype)
-        total = tf.add_n(
-            [tf.reduce_mean(losses), *(tf.cast(r, losses.dtype) for r in self.losses)]
-        )
+        # A replica may get no example of the last batch.
+        size = tf.cast(tf.shape(losses)[0], losses.dtype)
+        mean = tf.math.divide_no_nan(tf.reduce_sum(losses), size)
+        total = tf.add_n([mean, *(tf.cast(r, losses.dtype) for r in self.losses)])
         return total / self.distribute_strategy.num_replicas_in_sync
 
     def _choose(self, for_encoder: list[Any], for_decoder: list[Any]) -> list[Any]:
@@ -385,17 +212,20 @@ class ObjectiveModel(keras.Model, abc.ABC):
         replicas = self.distribute_strategy.num_replicas_in_sync
         examples = tf.shape(estimate.elbo)[0]
         self._trackers["loss"].update_state(loss * replicas, sample_weight=examples)
-        for metric in self.metrics[1:]:
-            value = getattr(estimate, metric.name)
-            metric.update_state(value, sample_weight=weight)
+        for name in self._names()[1:]:
+            value = getattr(estimate, name)
+            self._trackers[name].update_state(value, sample_weight=weight)
         return {metric.name: metric.result() for metric in self.metrics}
 
-    def _set_dataset_size(
-        self, size: int | None, validation_split: float, validation_data: Any
-    ) -> None:
-        """Keeps the number of training examples; compiled steps depend on it."""
-        if size is not None and validation_data is None:
-            size = math.floor(size * (1 - validation_split))
+    def _names(self) -> list[str]:
+        """Names of the numbers in the logs, `loss` first."""
+        if self.objective is None:
+            return []
+        names = ["loss", "elbo", "reconstruction", "kl"]
+        return [*names, "bound"] if self.objective.reports_bound else names
+
+    def _set_dataset_size(self, size: int | None) -> None:
         if size != self._run.dataset_size:
             self._run.dataset_size = size
+            # Compiled steps hold the number as a constant.
             self.train_function = self.test_function = None

@@ -4,6 +4,7 @@ The first argument of each function is the model, so that `tf.function` of one o
 is a method. Tensors are checked already; seeds are int32[2].
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -16,8 +17,12 @@ from tfvae.distributions import closed_form_kl
 
 __all__ = ["elbo", "log_prob", "reconstruct", "sample"]
 
-_SAMPLES_PER_PASS = 16
-"""Draws of z for each example of a block that one pass of the decoder gets."""
+_NUMBERS_PER_PASS = 1_600_000
+"""Elements of x that one pass of the decoder makes, about, so that they stay in cache
+and a wide decoder stays in memory."""
+
+_MOST_PER_PASS = 64
+"""The largest number of draws for each example in a pass."""
 
 Block = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
 
@@ -94,7 +99,9 @@ def _over_draws(
         z, log_q = tf.map_fn(draw, indices, fn_output_signature=(x.dtype, x.dtype))
         return getattr(vae.terms_at(x, q, z, log_q), term)
 
-    per_pass = min(num_samples, _SAMPLES_PER_PASS)
+    block = evidence.BLOCK * math.prod(vae.likelihood_layer.event_shape)
+    fitting = max(1, min(_MOST_PER_PASS, _NUMBERS_PER_PASS // block))
+    per_pass = min(num_samples, fitting)
     return estimator(values, num_samples, per_pass, tf.shape(x)[0], x.dtype)
 
 

@@ -14,7 +14,7 @@ from tfvae._math import fold_in
 
 __all__ = ["blockwise", "importance", "mean"]
 
-_BLOCK = 256
+BLOCK = 256
 """Examples in a block."""
 
 
@@ -40,14 +40,14 @@ def blockwise(
     """
     size = tf.cast(size, tf.int32)
     # One empty block where there are no examples, for the shape of the result.
-    count = tf.maximum((size + _BLOCK - 1) // _BLOCK, 1)
+    count = tf.maximum((size + BLOCK - 1) // BLOCK, 1)
     blocks = tf.TensorArray(
         dtype, count, infer_shape=False, element_shape=(None, *shape)
     )
 
     def add(i: tf.Tensor, blocks: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
-        start = i * _BLOCK
-        stop = tf.minimum(start + _BLOCK, size)
+        start = i * BLOCK
+        stop = tf.minimum(start + BLOCK, size)
         return i + 1, blocks.write(i, block(start, stop, fold_in(seed, i)))
 
     _, blocks = tf.while_loop(

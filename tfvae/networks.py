@@ -4,8 +4,6 @@ They know nothing of probability: features in, features out. Every kernel starts
 Glorot-uniform. Shapes leave out the batch axis B.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -39,12 +37,12 @@ def mlp(
         ValueError: If a shape or a number of units is not positive.
 
     Example:
-        >>> import tfvae
-        >>> tfvae.networks.mlp((28, 28, 1), (200, 200)).output_shape
-        (None, 200)
+    >>> tfvae.networks.mlp((28, 28, 1), (200, 200)).output_shape
+    (None, 200)
 
-    Reference:
-        Glorot and Bengio (2010), https://proceedings.mlr.press/v9/glorot10a.html
+    Reference: Glorot and Bengio, "Understanding the difficulty of training deep
+    feedforward neural networks", 2010,
+    https://proceedings.mlr.press/v9/glorot10a.html.
     """
     shape = _sizes("input_shape", input_shape)
     features = inputs = keras.Input(shape, name="input")
@@ -81,9 +79,8 @@ def conv(
             positive.
 
     Example:
-        >>> import tfvae
-        >>> tfvae.networks.conv((28, 28, 1), hidden=(128,)).output_shape
-        (None, 128)
+    >>> tfvae.networks.conv((28, 28, 1), hidden=(128,)).output_shape
+    (None, 128)
     """
     shape = _sizes("input_shape", input_shape, count=3)
     features = inputs = keras.Input(shape, name="input")
@@ -135,12 +132,11 @@ def conv_transpose(
             size is not positive.
 
     Example:
-        >>> import tfvae
-        >>> tfvae.networks.conv_transpose((50,), (28, 28)).output_shape
-        (None, 28, 28, 32)
+    >>> tfvae.networks.conv_transpose((50,), (28, 28)).output_shape
+    (None, 28, 28, 32)
 
-    Reference:
-        Odena, Dumoulin and Olah (2016), https://distill.pub/2016/deconv-checkerboard
+    Reference: Odena, Dumoulin and Olah, "Deconvolution and checkerboard artifacts",
+    2016, https://distill.pub/2016/deconv-checkerboard.
     """
     shape = _sizes("input_shape", input_shape)
     counts = _sizes("filters", filters)

@@ -83,6 +83,15 @@ class VAE(ObjectiveModel):
         self.prior_layer = prior_layer
         self.built = True
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Refuses to exchange a part: graphs that were compiled hold the old one."""
+        if name in ("encoder", "decoder", "prior_layer") and hasattr(self, name):
+            raise AttributeError(
+                f"`{name}` cannot be exchanged. Make a new model: tfvae.VAE(encoder, "
+                "decoder, prior)."
+            )
+        super().__setattr__(name, value)
+
     # The distributions.
 
     @property
@@ -119,7 +128,7 @@ class VAE(ObjectiveModel):
         """Returns p(x|z), batch shape [B], at one draw z ~ q(z|x) for each example."""
         x = self._check(x, support=False)
         q = self.encoder(x, training=training)
-        z, _ = self.posterior_layer.sample_and_log_prob(q, (), self._next_seed())
+        z, _ = self.posterior_layer.sample_and_log_prob(q, (), self.noise.for_call())
         return self._decode(z, training=training)
 
     def joint(self) -> tfd.JointDistributionNamed:
@@ -362,4 +371,4 @@ class VAE(ObjectiveModel):
     _sample = _in_graph(_passes.sample)
 
     def _seed(self, seed: Any) -> tf.Tensor:
-        return self._next_seed() if seed is None else as_seed(seed)
+        return self.noise.for_call() if seed is None else as_seed(seed)

@@ -1,7 +1,5 @@
 """What the terminal shows: a few lines, a bar while training, and a table."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Where results go, so that no reader ever meets half a result."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import pathlib
@@ -15,7 +13,10 @@ from collections.abc import Iterator
 __all__ = ["ASSETS", "FILES", "next_version", "publish", "workspace"]
 
 FILES = ("model.keras", "model.tflite", "metrics.json", "report.png")
-"""What every version keeps a copy of, and what the newest run puts at the top."""
+"""What every version keeps a copy of, and what the newest run puts at the top.
+
+A model that LiteRT cannot express has no `model.tflite`.
+"""
 
 ASSETS = "assets.extra"
 """The folder of a SavedModel that TensorFlow leaves to its owner."""
@@ -71,18 +72,19 @@ def publish(saved_model: pathlib.Path, home: pathlib.Path) -> pathlib.Path:
     """Puts a finished SavedModel in place as the next version.
 
     One rename makes the version appear, complete. The copies at the top of `home`
-    are then replaced one by one, each by a rename.
+    are then replaced one by one, each by a rename; one that this version lacks goes.
 
     Args:
-        saved_model: A SavedModel inside a `workspace` of `home`, with `FILES` under
-            its `ASSETS`.
+        saved_model: A SavedModel inside a `workspace` of `home`, with those of `FILES`
+            that it has under its `ASSETS`.
         home: The folder of all versions of one model.
 
     Returns:
         The folder of the version.
     """
     copies = pathlib.Path(tempfile.mkdtemp(dir=saved_model.parent))
-    for name in FILES:
+    present = [name for name in FILES if (saved_model / ASSETS / name).exists()]
+    for name in present:
         shutil.copyfile(saved_model / ASSETS / name, copies / name)
     version = next_version(home)
     while True:
@@ -94,8 +96,10 @@ def publish(saved_model: pathlib.Path, home: pathlib.Path) -> pathlib.Path:
             if not version.exists():
                 raise
             version = next_version(home)
-    for name in FILES:
+    for name in present:
         os.replace(copies / name, home / name)
+    for name in set(FILES) - set(present):
+        (home / name).unlink(missing_ok=True)
     return version
 
 

@@ -1,7 +1,5 @@
 """How the command line ends: one sentence on standard error, never a traceback."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import sys

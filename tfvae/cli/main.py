@@ -1,7 +1,5 @@
 """The commands and their flags. What they do is imported when they run."""
 
-from __future__ import annotations
-
 import pathlib
 from importlib import metadata
 from typing import Annotated, Any, Literal
@@ -140,7 +138,10 @@ def train(
     evidence_samples: EvidenceSamples = 1000,
     seed: Seed = 0,
     output: Annotated[
-        pathlib.Path, typer.Option(rich_help_panel=RESULT, help="Folder of all models.")
+        pathlib.Path,
+        typer.Option(
+            "--output", "-o", rich_help_panel=RESULT, help="Folder of all models."
+        ),
     ] = pathlib.Path("saved_models"),
     name: Annotated[
         str | None,
@@ -200,7 +201,9 @@ def sample(
     model: ModelArgument,
     output: Annotated[
         pathlib.Path,
-        typer.Argument(help="A .npy file for numbers, or a .png file for a picture."),
+        typer.Option(
+            "--output", "-o", help="A .npy file for numbers, or a .png for a picture."
+        ),
     ] = pathlib.Path("samples.npy"),
     count: Annotated[int, typer.Option("--count", "-n", min=1)] = 64,
     mean: Annotated[
@@ -218,7 +221,7 @@ def sample(
 def export(
     model: ModelArgument,
     output: Annotated[
-        pathlib.Path, typer.Argument(help="What to write.", show_default=False)
+        pathlib.Path, typer.Option("--output", "-o", help="What to write.")
     ],
     format: Annotated[
         Literal["tf_saved_model", "litert"],

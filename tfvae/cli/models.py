@@ -88,11 +88,11 @@ class SavedModel:
 
     Args:
         file: The `.keras` file.
-        record: The `metrics.json` beside it; empty if there is none.
+        record: The `metrics.json` beside it, or None if there is none.
     """
 
     file: pathlib.Path
-    record: dict[str, Any]
+    record: dict[str, Any] | None
 
     def load(self) -> tfvae.VAE:
         """Loads the model.
@@ -103,7 +103,7 @@ class SavedModel:
         try:
             vae = keras.models.load_model(self.file)
         except Exception as error:  # Keras raises what its zip and JSON readers raise
-            reason = str(error).strip().split("\n")[0]
+            reason = str(error).strip().split("\n")[0] or type(error).__name__
             raise ValueError(
                 f"{self.file} is not a readable Keras model: {reason}"
             ) from error
@@ -137,8 +137,11 @@ def find(path: pathlib.Path) -> SavedModel:
         )
     record = file.with_name("metrics.json")
     if not record.is_file():
-        return SavedModel(file, {})
+        return SavedModel(file, None)
     try:
-        return SavedModel(file, json.loads(record.read_text("utf-8")))
-    except (ValueError, OSError) as error:
+        found = json.loads(record.read_text("utf-8"))
+    except (ValueError, OSError, RecursionError) as error:
         raise ValueError(f"{record} is not readable JSON: {error}.") from error
+    if not isinstance(found, dict):
+        raise ValueError(f"{record} must hold a JSON object, as `tfvae train` writes.")
+    return SavedModel(file, found)

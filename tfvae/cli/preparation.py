@@ -14,6 +14,8 @@ __all__ = ["Preparation", "prepare"]
 
 _EPSILON = 1e-12
 
+_LIKELIHOODS = ("bernoulli", "continuous_bernoulli", "binomial", "normal")
+
 
 @dataclasses.dataclass(frozen=True)
 class Preparation:
@@ -30,6 +32,9 @@ class Preparation:
         divisor: A number, or one per column. Default: 1.
         binarize: "dynamic", "static" or "none". Default: "none".
         seed: Seed of the draws. Default: 0.
+
+    Raises:
+        ValueError: If an argument is none of these, or not finite in float32.
     """
 
     likelihood: str
@@ -41,9 +46,35 @@ class Preparation:
     binarize: str = "none"
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        """Refuses what no training run records."""
+        count = self.total_count
+        if not (
+            self.likelihood in _LIKELIHOODS
+            and isinstance(self.why, str)
+            and (count is None or (type(count) is int and count > 0))
+            and self.scale in ("none", "unit", "standardize")
+            and self.binarize in ("dynamic", "static", "none")
+            and type(self.seed) is int
+            and self.seed >= 0
+        ):
+            raise ValueError(f"{self} is no preparation of data.")
+        shift, divisor = np.asarray(self.shift), np.asarray(self.divisor)
+        if not {shift.dtype.kind, divisor.dtype.kind} <= set("if"):
+            raise ValueError("`shift` and `divisor` must be numbers.")
+        _to_float32(shift, "The mean")
+        if np.any(_to_float32(divisor, "The standard deviation") <= 0):
+            raise ValueError("`divisor` must be positive.")
+
     def scaled(self, stored: np.ndarray) -> np.ndarray:
-        """Returns stored values, scaled, in float32."""
-        return ((stored - np.asarray(self.shift)) / self.divisor).astype(np.float32)
+        """Returns stored values, scaled, in float32.
+
+        Raises:
+            ValueError: If one of them is too large for that.
+        """
+        with np.errstate(over="ignore"):
+            x = (stored - np.asarray(self.shift)) / self.divisor
+        return _to_float32(x, "A scaled value")
 
     def fixed(self, stored: np.ndarray, *, test: bool = True) -> np.ndarray:
         """Returns what the model sees, with one fixed draw if values are binarised."""
@@ -91,7 +122,8 @@ def prepare(
         The preparation.
 
     Raises:
-        ValueError: If the likelihood does not fit the data or the other choices.
+        ValueError: If the likelihood does not fit the data or the other choices, or
+            values are too large for float32.
     """
     kind, top = data.kind, data.maximum
     if likelihood == "auto":
@@ -140,7 +172,10 @@ def prepare(
                 f"--scale unit, {data.name} holds {kind} values up to {top:g}."
             )
         return Preparation(likelihood, why, scale="unit", divisor=top, seed=seed)
-    return _normal(data, why, scale, seed)
+    found = _normal(data, why, scale, seed)
+    for part in (data.x_train, data.x_test):
+        found.scaled(part)
+    return found
 
 
 def _choose(data: Arrays, binarize: str | None) -> tuple[str, str]:
@@ -174,10 +209,11 @@ def _normal(data: Arrays, why: str, scale: str, seed: int) -> Preparation:
     if scale == "none":
         return Preparation("normal", why, seed=seed)
     axes = None if data.is_image else 0
-    shift = data.x_train.mean(axis=axes, dtype=float)
-    spread = data.x_train.std(axis=axes, dtype=float)
+    with np.errstate(over="ignore", invalid="ignore"):
+        shift = data.x_train.mean(axis=axes, dtype=float)
+        spread = data.x_train.std(axis=axes, dtype=float)
     # A column that never changes stays as it is.
-    divisor = np.where(spread > _EPSILON * (1 + np.abs(shift)), spread, 1.0)
+    divisor = np.where(spread <= _EPSILON * (1 + np.abs(shift)), 1.0, spread)
     return Preparation(
         "normal",
         why,
@@ -186,3 +222,15 @@ def _normal(data: Arrays, why: str, scale: str, seed: int) -> Preparation:
         divisor=divisor.tolist(),
         seed=seed,
     )
+
+
+def _to_float32(x: np.ndarray, what: str) -> np.ndarray:
+    """Returns numbers in float32, or names what is too large for it."""
+    with np.errstate(over="ignore"):
+        x = x.astype(np.float32)
+    if not np.isfinite(x).all():
+        raise ValueError(
+            f"{what} of the data is not finite in float32, in which models compute: "
+            "use other units."
+        )
+    return x

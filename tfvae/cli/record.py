@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import platform
 import re
 from importlib import metadata
@@ -27,10 +28,21 @@ def describe(source: str, arrays: Arrays) -> dict[str, Any]:
 
 
 def to_json(record: dict[str, Any]) -> str:
-    """Returns indented JSON with every list of numbers on one line."""
-    text = json.dumps(record, indent=2, allow_nan=False)
+    """Returns indented JSON with every list of numbers on one line.
+
+    JSON has no infinity and no NaN, which become null.
+    """
+    text = json.dumps(_finite(record), indent=2, allow_nan=False)
     flat = re.sub(r"\[[^][{}]*\]", lambda found: " ".join(found[0].split()), text)
     return flat + "\n"
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def versions() -> dict[str, str]:

@@ -1,11 +1,7 @@
 """`tfvae evaluate`, `sample` and `export`: what is done with a saved model."""
 
-from __future__ import annotations
-
-import dataclasses
 import pathlib
 import time
-from typing import Any
 
 import numpy as np
 
@@ -43,21 +39,23 @@ def evaluate(
             "were prepared: evaluate it in Python with vae.evaluate(x)."
         )
     arrays = datasets.load(source)
-    parts = {"test": [arrays.x_test], "train": [arrays.x_train]}
-    stored = np.concatenate(parts.get(part, [arrays.x_train, arrays.x_test]))
     vae = saved.load()
     expected = tuple(vae.likelihood_layer.event_shape)
-    if stored.shape[1:] != expected:
+    if arrays.event_shape != expected:
         raise ValueError(
             f"{model} takes examples of the shape {expected}, {source} holds "
-            f"{stored.shape[1:]}."
+            f"{arrays.event_shape}."
         )
-    x = preparation.fixed(stored)
+    # Each part on its own, so that its draws are those of the training run.
+    train, test = part != "test", part != "train"
+    parts = [preparation.fixed(arrays.x_train, test=False)] if train else []
+    parts += [preparation.fixed(arrays.x_test)] if test else []
+    x = np.concatenate(parts)
     seed = preparation.seed if seed is None else seed
     started = time.monotonic()
-    test = figures(vae, x, preparation, samples, seed, part)
+    found = figures(vae, x, preparation, samples, seed, part)
     title = f"{model} on {len(x):,} examples of {source} ({part})"
-    display.results(title, test, {"evaluation": time.monotonic() - started})
+    display.results(title, found, {"evaluation": time.monotonic() - started})
 
 
 def sample(
@@ -124,13 +122,12 @@ def export(
 
 def _preparation(saved: SavedModel) -> Preparation | None:
     """Returns how the data of a model were prepared, or None if nothing says so."""
-    if not saved.record:
+    if saved.record is None:
         return None
-    fields: dict[str, Any] = saved.record.get("preparation", {})
-    names = {field.name for field in dataclasses.fields(Preparation)}
-    if not {"likelihood", "why"} <= set(fields) <= names:
+    try:
+        return Preparation(**saved.record["preparation"])
+    except (KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f"{saved.file.with_name('metrics.json')} does not say how the data were "
             "prepared, as `tfvae train` writes it."
-        )
-    return Preparation(**fields)
+        ) from error

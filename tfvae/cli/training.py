@@ -1,8 +1,7 @@
 """`tfvae train`: from data to a measured, saved and exported model."""
 
-from __future__ import annotations
-
 import dataclasses
+import importlib
 import pathlib
 import re
 import time
@@ -16,7 +15,7 @@ import tensorflow as tf
 import tfvae
 from tfvae import datasets, plots
 from tfvae.cli import display
-from tfvae.cli.folders import ASSETS, publish, workspace
+from tfvae.cli.folders import ASSETS, FILES, publish, workspace
 from tfvae.cli.measuring import measure
 from tfvae.cli.models import build
 from tfvae.cli.options import Options, resolve
@@ -43,13 +42,15 @@ def run(
         ValueError: If the data, the options and the folder do not go together, or
             the training diverges.
         OSError: If a file cannot be read or written.
+        ImportError: If a package is missing that the end of the run needs.
     """
+    _check_installed()
     arrays = datasets.load(source)
     options = resolve(flags, arrays)
     preparation = prepare(
         arrays, options.likelihood, options.binarize, options.scale, options.seed
     )
-    home = output / _folder_name(name or arrays.name)
+    home = output / (_clean(arrays.name) if name is None else _folder_name(name))
     with workspace(home) as draft:
         _introduce(arrays, preparation, options)
         started = time.monotonic()
@@ -64,7 +65,11 @@ def run(
         assets = saved_model / ASSETS
         assets.mkdir(exist_ok=True)
         vae.save(assets / "model.keras")
-        vae.export(str(assets / "model.tflite"), format="litert")
+        not_exported = {}
+        try:
+            vae.export(str(assets / "model.tflite"), format="litert")
+        except ValueError as error:
+            not_exported["model.tflite"] = " ".join(str(error).split())
         exported = time.monotonic()
         plots.report(
             vae,
@@ -84,6 +89,7 @@ def run(
             "name": home.name,
             "test": test,
             "seconds": seconds,
+            "not_exported": not_exported,
             "data": describe(source, arrays),
             "preparation": dataclasses.asdict(preparation),
             "options": dataclasses.asdict(options),
@@ -93,7 +99,10 @@ def run(
         (assets / "metrics.json").write_text(to_json(record), "utf-8")
         version = publish(saved_model, home)
     display.results(home.name, test, seconds)
-    display.note("saved", f"{home}/model.keras, model.tflite, report.png; {version}/")
+    written = [name for name in FILES if name not in not_exported]
+    display.note("saved", f"{home}/{', '.join(written)}; {version}/")
+    for file, reason in not_exported.items():
+        display.note("not saved", f"{file}: {reason}")
 
 
 def fit(
@@ -152,8 +161,18 @@ def figures(
     seed: int,
     part: str = "test",
 ) -> dict[str, Any]:
-    """Measures a model on data and returns what `metrics.json` says of it."""
+    """Measures a model on data and returns what `metrics.json` says of it.
+
+    Raises:
+        ValueError: If a figure of an example is not finite.
+    """
     values = measure(vae, x, samples, seed)
+    infinite = ~np.isfinite(list(values.values())).all(axis=0)
+    if infinite.any():
+        raise ValueError(
+            f"The ELBO or log p(x) of {infinite.sum():,} of {len(x):,} examples is not "
+            "finite in float32: they may lie far from the training data."
+        )
     error = values["log_prob"].std() / np.sqrt(len(x))
     return {
         **{name: float(per_example.mean()) for name, per_example in values.items()},
@@ -175,6 +194,23 @@ def _batches(x: np.ndarray, options: Options) -> tf.data.Dataset:
     settings = tf.data.Options()
     settings.autotune.enabled = False  # its threads stall the start of every epoch
     return batches.with_options(settings)
+
+
+def _check_installed() -> None:
+    """Finds out before the training what would stop the run after it."""
+    for module in ("matplotlib.figure", "ai_edge_litert.interpreter"):
+        try:
+            importlib.import_module(module)
+        except ImportError as error:
+            package = module.split(".")[0]
+            raise ImportError(
+                f"`tfvae train` needs {package}: pip install 'tfvae[all]' ({error})."
+            ) from error
+
+
+def _clean(name: str) -> str:
+    """Makes a plain folder name of the name of the data."""
+    return re.sub(r"[^\w .-]+", "-", name).strip(" .-") or "model"
 
 
 def _folder_name(name: str) -> str:

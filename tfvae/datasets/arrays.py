@@ -1,8 +1,7 @@
 """What a data set is: training and test examples, and what their values mean."""
 
-from __future__ import annotations
-
 import dataclasses
+import functools
 
 import numpy as np
 
@@ -35,7 +34,7 @@ class Arrays:
         """Whether an example is an image: height, width and channels."""
         return len(self.event_shape) == 3
 
-    @property
+    @functools.cached_property
     def kind(self) -> str:
         """What the values are: `"binary"`, `"counts"`, `"bytes"`, `"unit"`, `"real"`.
 
@@ -54,13 +53,13 @@ class Arrays:
             return "bytes" if highest <= 255 and self.is_image else "real"
         return "unit" if highest <= 1 else "real"
 
-    @property
+    @functools.cached_property
     def maximum(self) -> float:
         """The largest value that can occur: 1, 255, or the largest one stored."""
         fixed = {"binary": 1.0, "unit": 1.0, "bytes": 255.0}
         return fixed.get(self.kind, self._range[1])
 
-    @property
+    @functools.cached_property
     def _range(self) -> tuple[float, float]:
         parts = (self.x_train, self.x_test)
         return (

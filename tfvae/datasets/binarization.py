@@ -1,7 +1,5 @@
 """Dynamic and fixed binarisation of grey values."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np
@@ -36,17 +34,16 @@ def binarize(x: Any, seed: int | None = None) -> Any:
             outside [0, 1], or if `seed` is given inside `Dataset.map`.
 
     Example:
-        >>> import numpy as np, tensorflow as tf, tfvae
-        >>> x = np.random.default_rng(0).uniform(size=(6, 4)).astype("float32")
-        >>> x_test = tfvae.datasets.binarize(x, seed=1)
-        >>> train = tf.data.Dataset.from_tensor_slices(x).batch(3)
-        >>> train = tfvae.datasets.binarize(train, seed=0)
-        >>> first_epoch, second_epoch = (np.concatenate(list(train)) for _ in range(2))
-        >>> bool(np.any(first_epoch != second_epoch))
-        True
+    >>> x = np.random.default_rng(0).uniform(size=(6, 4)).astype("float32")
+    >>> x_test = tfvae.datasets.binarize(x, seed=1)
+    >>> train = tf.data.Dataset.from_tensor_slices(x).batch(3)
+    >>> train = tfvae.datasets.binarize(train, seed=0)
+    >>> first_epoch, second_epoch = (np.concatenate(list(train)) for _ in range(2))
+    >>> bool(np.any(first_epoch != second_epoch))
+    True
 
-    Reference:
-        Burda, Grosse and Salakhutdinov (2016), section 5, arXiv:1509.00519
+    Reference: Burda, Grosse and Salakhutdinov, "Importance weighted autoencoders",
+    2016, section 5, https://arxiv.org/abs/1509.00519.
     """
     if isinstance(x, tf.data.Dataset):
         # Dataset.random gives every pass its own noise. A random op inside `map`

@@ -1,9 +1,6 @@
 """Data sets by name, or from a NumPy file."""
 
-from __future__ import annotations
-
 import pathlib
-import zipfile
 
 import keras
 import numpy as np
@@ -39,10 +36,9 @@ def load(name_or_path: str, *, test_fraction: float = 0.2, seed: int = 0) -> Arr
             of one shape.
 
     Example:
-        >>> import tfvae
-        >>> digits = tfvae.datasets.load("digits")
-        >>> digits.x_train.shape, digits.kind, digits.maximum
-        ((1438, 8, 8, 1), 'counts', 16.0)
+    >>> digits = tfvae.datasets.load("digits")
+    >>> digits.x_train.shape, digits.kind, digits.maximum
+    ((1438, 8, 8, 1), 'counts', 16.0)
     """
     if name_or_path == "digits":
         parts = _digits()
@@ -84,10 +80,9 @@ def _download(name: str) -> dict[str, np.ndarray]:
     try:
         (x_train, _), (x_test, y_test) = getattr(keras.datasets, name).load_data()
     except Exception as error:  # Keras raises a bare Exception when offline
-        reason = str(error).splitlines()[0]
         raise ConnectionError(
             f"The data set {name} could not be downloaded, pass the path of a file "
-            f"instead: {reason}"
+            f"instead: {_reason(error)}."
         ) from error
     return {"x_train": x_train, "x_test": x_test, "y_test": y_test}
 
@@ -105,13 +100,19 @@ def _read(path: pathlib.Path) -> dict[str, np.ndarray]:
                 return {"x": stored}
             known = {"x", "y", "x_train", "x_test", "y_test"} & set(stored.files)
             parts = {key: np.asarray(stored[key]) for key in known}
-            found = ", ".join(stored.files) or "no array"
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        reason = str(error).splitlines()[0].rstrip(".")
-        raise ValueError(f"{path} cannot be read as {_EXPECTED}: {reason}.") from error
+            names = stored.files
+    except Exception as error:  # whatever the readers of zip, zlib and NumPy raise
+        raise ValueError(
+            f"{path} cannot be read as {_EXPECTED}: {_reason(error)}."
+        ) from error
     if "x" not in parts and not {"x_train", "x_test"} <= set(parts):
-        raise ValueError(f"{path} must be {_EXPECTED}. Received: {found}.")
+        raise ValueError(f"{path} must be {_EXPECTED}. Received: the names {names}.")
     return parts
+
+
+def _reason(error: Exception) -> str:
+    """Returns the first line of a message, or the kind of error if it has none."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
 def _split(

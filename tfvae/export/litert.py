@@ -37,6 +37,7 @@ def export_litert(
 
     Raises:
         ImportError: If the LiteRT interpreter is not installed.
+        IsADirectoryError: If `path` is a folder.
         ValueError: If a layer does not compute in float32, an operation has no
             builtin, or a signature differs from the model; nothing is put in place.
     """
@@ -47,6 +48,8 @@ def export_litert(
             "A .tflite file is checked before it is put in place, and that needs the "
             "LiteRT interpreter: pip install 'tfvae[litert]'."
         ) from error
+    if Path(path).is_dir():
+        raise IsADirectoryError(f"{path} is a folder; name the `.tflite` file in it.")
     for layer in _layers(vae):
         if layer.compute_dtype != "float32":
             raise ValueError(

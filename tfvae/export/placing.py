@@ -16,7 +16,7 @@ def place(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     The path given is in the same folder, so that the last step is one rename, and its
     name starts with a dot, so that a server that polls the folder passes it over. If
-    the block raises, it is removed and `path` is as it was.
+    the block raises, everything is as it was.
 
     Args:
         path: The file or folder to make. A file that exists is replaced.
@@ -28,6 +28,7 @@ def place(path: str | os.PathLike[str]) -> Iterator[Path]:
         OSError: If the folder of `path` cannot be made or written to.
     """
     path = Path(path)
+    made = [folder for folder in path.parents if not folder.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)
     room = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
     try:
@@ -36,3 +37,7 @@ def place(path: str | os.PathLike[str]) -> Iterator[Path]:
         os.replace(beside, path)
     finally:
         shutil.rmtree(room, ignore_errors=True)
+        # Folders that were made for nothing: `rmdir` takes only empty ones.
+        with contextlib.suppress(OSError):
+            for folder in made:
+                folder.rmdir()

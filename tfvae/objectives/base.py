@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfvae import _checks
 from tfvae.objectives.terms import Terms
 
 __all__ = ["Context", "Estimate", "Objective"]
@@ -73,7 +74,7 @@ class Objective(keras.layers.Layer, abc.ABC):
 
     def __init__(self, num_samples: int = 1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.num_samples = num_samples
+        self.num_samples = _checks.positive_int("num_samples", num_samples)
         self.built = True
 
     @abc.abstractmethod

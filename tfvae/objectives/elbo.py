@@ -52,7 +52,7 @@ class ELBO(Objective):
         kl: str = "auto",
         **kwargs: Any,
     ) -> None:
-        super().__init__(_checks.positive_int("num_samples", num_samples), **kwargs)
+        super().__init__(num_samples, **kwargs)
         if not isinstance(beta, keras.optimizers.schedules.LearningRateSchedule):
             beta = _checks.finite_number("beta", beta)
             if beta < 0:

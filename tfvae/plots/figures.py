@@ -27,8 +27,7 @@ def training(history: Mapping[str, Sequence[float]]) -> Figure:
         A figure.
 
     Example:
-        >>> import tfvae
-        >>> figure = tfvae.plots.training({"elbo": [-40.0, -30.0, -28.0]})
+    >>> figure = tfvae.plots.training({"elbo": [-40.0, -30.0, -28.0]})
     """
     figure = style.new_figure(6, 4)
     curves.draw_training(figure, history)
@@ -49,9 +48,8 @@ def reconstructions(x: np.ndarray, x_hat: np.ndarray) -> Figure:
         ValueError: If `x` is neither, or the shapes differ.
 
     Example:
-        >>> import numpy as np, tfvae
-        >>> x = np.random.default_rng(0).normal(size=(100, 3))
-        >>> figure = tfvae.plots.reconstructions(x, 0.9 * x)
+    >>> x = np.random.default_rng(0).normal(size=(100, 3))
+    >>> figure = tfvae.plots.reconstructions(x, 0.9 * x)
     """
     x, x_hat = _data("x", x), _data("x_hat", x_hat)
     if x.shape != x_hat.shape:
@@ -77,8 +75,7 @@ def samples(x: np.ndarray, data: np.ndarray | None = None) -> Figure:
         ValueError: If `x` is neither images nor a table.
 
     Example:
-        >>> import numpy as np, tfvae
-        >>> figure = tfvae.plots.samples(np.random.default_rng(0).normal(size=(99, 2)))
+    >>> figure = tfvae.plots.samples(np.random.default_rng(0).normal(size=(99, 2)))
     """
     figure = style.new_figure(6, 4)
     _draw_samples(figure, _data("x", x), None if data is None else _data("data", data))
@@ -103,12 +100,11 @@ def latent(mean: np.ndarray, labels: np.ndarray | None = None) -> Figure:
         ValueError: If `mean` is not [B, D], or `labels` is not one per row of it.
 
     Example:
-        >>> import numpy as np, tfvae
-        >>> z = np.random.default_rng(0).normal(size=(100, 8))
-        >>> figure = tfvae.plots.latent(z, labels=z[:, 0] > 0)
+    >>> z = np.random.default_rng(0).normal(size=(100, 8))
+    >>> figure = tfvae.plots.latent(z, labels=z[:, 0] > 0)
 
-    Reference:
-        Burda, Grosse and Salakhutdinov (2016), appendix C, arXiv:1509.00519
+    Reference: Burda, Grosse and Salakhutdinov, "Importance weighted autoencoders",
+    2016, appendix C, https://arxiv.org/abs/1509.00519.
     """
     mean = np.asarray(mean)
     if mean.ndim != 2:
