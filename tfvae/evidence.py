@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from tfvae._math import fold_in
 
-__all__ = ["blockwise", "importance", "mean"]
+__all__ = ["BLOCK", "blockwise", "importance", "mean"]
 
 BLOCK = 256
 """Examples in a block."""
