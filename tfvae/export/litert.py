@@ -88,7 +88,10 @@ def _convert(saved_model: str, names: list[str]) -> bytes:
     except Exception as error:
         missing = sorted(set(re.findall(r"'tf\.(\w+)' op is neither", str(error))))
         if not missing:
-            raise
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise ValueError(
+                f"The model cannot be exported as LiteRT: {reason}"
+            ) from error
         raise ValueError(
             f"The model cannot be exported as LiteRT: {', '.join(missing)} has no "
             "builtin operation. Export as a SavedModel, or use other layers."
