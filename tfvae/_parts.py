@@ -26,7 +26,7 @@ def as_prior(prior: Any, posterior_layer: DistributionLayer) -> Prior:
     if prior is None:
         return StandardNormal(shape, dtype=dtype)
     if isinstance(prior, tfd.Distribution):
-        prior = Fixed(prior, dtype=prior.dtype.name)
+        prior = _fixed(prior)
     if not isinstance(prior, Prior):
         raise ValueError(
             "`prior` must be a tfvae.priors.Prior, a tfd.Distribution or None. "
@@ -43,6 +43,13 @@ def as_prior(prior: Any, posterior_layer: DistributionLayer) -> Prior:
             f"Received the dtype {prior.distribution.dtype.name}."
         )
     return prior
+
+
+def _fixed(prior: tfd.Distribution) -> Fixed:
+    try:
+        return Fixed(prior)
+    except ValueError as error:
+        raise ValueError(f"`prior` cannot be used: {error}") from error
 
 
 def check_parts(

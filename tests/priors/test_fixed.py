@@ -144,7 +144,7 @@ REFUSED = {
     ),
     "batch": (
         lambda: tfd.Normal(np.zeros((3, 2), "f"), 1.0),
-        r"`distribution` must .*tfd\.Sample\. Received: .*batch_shape=\[3, 2\]",
+        r"`distribution` must have the batch shape \[\]; .*tfd\.Independent.*\[3, 2\]",
     ),
     "batch of vectors": (
         lambda: tfd.MultivariateNormalDiag(np.zeros((3, 2), "f"), [1.0, 1.0]),
@@ -152,7 +152,7 @@ REFUSED = {
     ),
     "scalar": (
         lambda: tfd.Normal(0.0, 1.0),
-        r"`distribution` must be over one tensor with at least one axis.*tfd\.Sample",
+        r"`distribution` must have at least one event axis; .*tfd\.Sample",
     ),
     "joint": (
         lambda: tfd.JointDistributionSequential(

@@ -46,16 +46,20 @@ class Fixed(Prior):
             )
         self._encoded = _encode("distribution", distribution)
         shape = distribution.event_shape
-        if not isinstance(shape, tf.TensorShape) or not shape.rank:
+        if not isinstance(shape, tf.TensorShape):
             raise ValueError(
-                "`distribution` must be over one tensor with at least one axis; put a "
-                f"scalar one inside tfd.Sample. Received: {distribution}."
+                f"`distribution` must be over one tensor. Received: {distribution}."
             )
         if distribution.batch_shape != ():
             raise ValueError(
                 "`distribution` must have the batch shape []; put it inside "
                 "tfd.Independent to make its batch axes part of the event. "
                 f"Received: {distribution}."
+            )
+        if not shape.rank:
+            raise ValueError(
+                "`distribution` must have at least one event axis; put a scalar one "
+                f"inside tfd.Sample. Received: {distribution}."
             )
         super().__init__(tuple(shape), **kwargs)
         self._distribution = distribution
