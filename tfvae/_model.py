@@ -210,7 +210,7 @@ class ObjectiveModel(CheckedModel):
         self, estimate: Estimate, loss: tf.Tensor, weight: tf.Tensor | None
     ) -> dict[str, tf.Tensor]:
         replicas = self.distribute_strategy.num_replicas_in_sync
-        examples = tf.shape(estimate.elbo)[0]
+        examples = tf.cast(tf.shape(estimate.elbo)[0], loss.dtype)
         self._trackers["loss"].update_state(loss * replicas, sample_weight=examples)
         for name in self._names()[1:]:
             value = getattr(estimate, name)

@@ -1,5 +1,6 @@
 """The commands and their flags. What they do is imported when they run."""
 
+import math
 import pathlib
 from importlib import metadata
 from typing import Annotated, Any, Literal
@@ -155,6 +156,8 @@ def train(
 
     What has no default follows the number of training examples.
     """
+    if not math.isfinite(beta):
+        raise typer.BadParameter(f"{beta} is not a number.", param_hint="--beta")
     flags: dict[str, Any] = {
         "network": network,
         "hidden": None if hidden is None else _sizes("--hidden", hidden),
