@@ -5,12 +5,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
+from scipy import stats
 from scipy.special import logsumexp
 from support.runners import in_litert
 from support.small import small_vae
 from tensorflow_probability import distributions as tfd
 
 import tfvae
+from tfvae.export.check import compare
+from tfvae.export.signatures import Signature
 
 BATCH, SAMPLES = 2, 16
 
@@ -177,6 +180,32 @@ def test_another_dtype_policy_is_named(tmp_path) -> None:
         keras.config.set_dtype_policy("float32")
     with pytest.raises(ValueError, match="LiteRT computes in float32, and the layer"):
         vae.export(tmp_path / "model.tflite", format="litert")
+
+
+def test_a_prior_of_quantiles(tmp_path) -> None:
+    """Its draws are a function of uniforms, the posterior's one of normals."""
+    prior = tfd.Independent(tfd.Laplace(np.zeros(3, np.float32), 0.5), 1)
+    vae = small_vae(likelihood=tfvae.layers.Normal(6), prior=prior)
+    vae.export(tmp_path / "model.tflite", format="litert")
+    generator = np.random.default_rng(5)
+    uniform = generator.uniform(size=(1, 3)).astype(np.float32)
+    noise_x = generator.normal(size=(1, 6)).astype(np.float32)
+    z = stats.laplace.ppf(uniform.astype(float), scale=0.5).astype(np.float32)
+    p = vae.decode(z)
+    inputs = {"sample": {"noise_z": uniform, "noise_x": noise_x}}
+    drawn = in_litert(tmp_path / "model.tflite", inputs)["sample"]["x"]
+    np.testing.assert_allclose(drawn, p.mean() + p.stddev() * noise_x, 1e-5, 1e-5)
+
+
+def test_the_check_sees_what_is_no_number() -> None:
+    """Also where both sides have it, and in a draw, whose edges are forgiven."""
+    signature = Signature(lambda x: {"x": x}, [tf.TensorSpec([2, 1000], name="x")])
+    x = np.zeros((2, 1000), np.float32)
+    x[0, 0] = np.nan
+    with pytest.raises(ValueError, match="`x` is off by inf"):
+        compare(
+            lambda name, inputs: inputs, {"sample": signature}, {"sample": {"x": x}}
+        )
 
 
 def test_a_prior_without_noise_is_named(tmp_path) -> None:

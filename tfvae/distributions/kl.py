@@ -31,6 +31,7 @@ def closed_form_kl(q: tfd.Distribution, p: tfd.Distribution) -> tf.Tensor | None
     >>> float(tfvae.distributions.closed_form_kl(q, p))
     1.0
     """
+    # How TensorFlow Probability says that a pair, or a part of it, is not registered.
     try:
         return tfd.kl_divergence(q, p)
     except NotImplementedError:
@@ -46,6 +47,7 @@ def _normal_elements(p: tfd.Distribution) -> tfd.Independent:
     if isinstance(p, tfd.Sample) and isinstance(p.distribution, tfd.Normal):
         rank = p.event_shape.rank
         return tfd.Independent(tfd.Normal(p.mean(), p.stddev()), rank)
+    # The pair is registered by its outer classes, but this one holds no normals.
     raise NotImplementedError(f"No closed form for {type(p).__name__}.")
 
 

@@ -85,7 +85,7 @@ def with_seed(vae: Any, num_samples: int) -> dict[str, Signature]:
 def with_noise(vae: Any, batch_size: int, num_samples: int) -> dict[str, Signature]:
     """The signatures of a model for devices: fixed shapes, draws from given noise.
 
-    `noise_z` and `noise_x` are standard normals or uniforms on [0, 1), as the layers'
+    `noise_z` and `noise_x` are standard normals or uniforms on (0, 1), as the layers'
     and the prior's `noise` say.
 
     Args:

@@ -63,6 +63,7 @@ class Fixed(Prior):
             )
         super().__init__(tuple(shape), **kwargs)
         self._distribution = distribution
+        self._noise = self._find_noise()
 
     @property
     def distribution(self) -> tfd.Distribution:
@@ -72,15 +73,7 @@ class Fixed(Prior):
     @property
     def noise(self) -> str | None:
         """What `transform` takes: "normal" for Gaussians, "uniform" for quantiles."""
-        if isinstance(self._distribution, _GAUSSIANS) or isinstance(
-            self._elements, tfd.Normal
-        ):
-            return "normal"
-        try:
-            self._elements.quantile(0.5)
-        except (NotImplementedError, AttributeError):
-            return None
-        return "uniform"
+        return self._noise
 
     def transform(self, noise: tf.Tensor) -> tf.Tensor:
         """Turns standard noise [*lead, *event] into draws z of the same shape."""
@@ -90,6 +83,21 @@ class Fixed(Prior):
         if isinstance(p, tfd.MultivariateNormalTriL):
             return p.mean() + tf.linalg.matvec(p.scale.to_dense(), noise)
         return p.mean() + p.stddev() * noise
+
+    def _find_noise(self) -> str | None:
+        elements = self._elements
+        if isinstance(self._distribution, _GAUSSIANS) or isinstance(
+            elements, tfd.Normal
+        ):
+            return "normal"
+        if elements is None:
+            return None
+        # TensorFlow Probability has no other way to ask for a quantile than to try.
+        try:
+            elements.quantile(0.5)
+        except NotImplementedError:
+            return None
+        return "uniform"
 
     @property
     def _elements(self) -> Any:
