@@ -145,3 +145,13 @@ def test_no_global_state_is_touched():
     plots.latent(WINE)
     assert dict(matplotlib.rcParams) == before
     assert matplotlib._pylab_helpers.Gcf.get_all_fig_managers() == []
+
+
+def test_a_picture_of_samples_shows_them_all() -> None:
+    """Each image has a grey of its own, and every grey is in the picture."""
+    for count in (1, 7, 64, 65):
+        greys = np.linspace(0.1, 1.0, count)
+        x = np.ones((count, 8, 8, 1)) * greys[:, None, None, None]
+        (axes,) = plots.samples(x).axes
+        picture = np.asarray(axes.images[0].get_array())[..., 0]
+        assert len(np.unique(picture.round(6))) == count + (count > 1)

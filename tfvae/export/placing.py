@@ -29,8 +29,13 @@ def place(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     path = Path(path)
     made = [folder for folder in path.parents if not folder.exists()]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    room = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        room = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    except OSError as error:
+        raise OSError(
+            f"The folder {path.parent} cannot be written: {error.strerror}."
+        ) from error
     try:
         beside = room / path.name
         yield beside

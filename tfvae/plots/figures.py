@@ -78,7 +78,8 @@ def samples(x: np.ndarray, data: np.ndarray | None = None) -> Figure:
     >>> figure = tfvae.plots.samples(np.random.default_rng(0).normal(size=(99, 2)))
     """
     figure = style.new_figure(6, 4)
-    _draw_samples(figure, _data("x", x), None if data is None else _data("data", data))
+    other = None if data is None else _data("data", data)
+    _draw_samples(figure, _data("x", x), other, rows=None)
     return figure
 
 
@@ -160,7 +161,7 @@ def report(
         curves.draw_training(top_left, history)
     _draw_reconstructions(top_right, x, vae.reconstruct(x))
     curves.draw_latent(low_left, mean.reshape(len(mean), -1), labels)
-    _draw_samples(low_right, drawn, x)
+    _draw_samples(low_right, drawn, x, rows=6)
     return figure
 
 
@@ -179,8 +180,10 @@ def _draw_reconstructions(figure: FigureBase, x: np.ndarray, x_hat: np.ndarray) 
     draw(figure, x, x_hat)
 
 
-def _draw_samples(figure: FigureBase, x: np.ndarray, data: np.ndarray | None) -> None:
+def _draw_samples(
+    figure: FigureBase, x: np.ndarray, data: np.ndarray | None, rows: int | None
+) -> None:
     if images.is_image(x):
-        images.draw_images(figure, x)
+        images.draw_images(figure, x, rows)
     else:
         tables.draw_distributions(figure, x, data)

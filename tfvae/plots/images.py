@@ -28,9 +28,14 @@ def draw_pairs(figure: FigureBase, x: np.ndarray, x_hat: np.ndarray) -> None:
     _draw(figure, "Test data, each with its reconstruction below", pairs, rows=3)
 
 
-def draw_images(figure: FigureBase, x: np.ndarray) -> None:
-    """Draws samples."""
-    _draw(figure, "Samples from the prior", x[:, None], rows=6)
+def draw_images(figure: FigureBase, x: np.ndarray, rows: int | None) -> None:
+    """Draws samples, in so many rows or in as many as show them all."""
+    if rows is None:
+        held = (
+            n for n in range(1, len(x) + 1) if n * _columns(x[:, None], n) >= len(x)
+        )
+        rows = next(held)
+    _draw(figure, "Samples from the prior", x[:, None], rows)
 
 
 def _draw(figure: FigureBase, title: str, x: np.ndarray, rows: int) -> None:
@@ -48,7 +53,7 @@ def _mosaic(x: np.ndarray, rows: int) -> np.ndarray:
         An RGB picture in [0, 1]; one channel becomes ink on paper.
     """
     _, group, height, width, channels = x.shape
-    columns = max(1, min(len(x), round(_ASPECT * rows * group * height / width)))
+    columns = _columns(x, rows)
     rows = min(rows, math.ceil(len(x) / columns))
     x = x[: rows * columns, ..., : 3 if channels >= 3 else 1].astype(float)
     low, high = min(0.0, x.min()), max(x.max(), 1e-12)
@@ -65,3 +70,9 @@ def _mosaic(x: np.ndarray, rows: int) -> np.ndarray:
             top = (i // columns) * block + j * (height + gap)
             paper[top : top + height, left : left + width] = image
     return paper
+
+
+def _columns(x: np.ndarray, rows: int) -> int:
+    """How many groups stand side by side in so many rows."""
+    _, group, height, width, _ = x.shape
+    return max(1, min(len(x), round(_ASPECT * rows * group * height / width)))
