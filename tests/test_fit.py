@@ -185,7 +185,7 @@ def test_the_streams_of_a_seed_are_apart() -> None:
 
 def test_regularisers_are_part_of_the_loss_alone() -> None:
     keras.utils.set_random_seed(1)
-    l1 = keras.regularizers.L1(2)
+    l1 = keras.regularizers.L1(2.0)
     vae = tfvae.VAE(
         stack(6, keras.layers.Dense(8, kernel_regularizer="l2"), _certain()),
         stack(3, tfvae.layers.Bernoulli(6, kernel_regularizer=l1)),

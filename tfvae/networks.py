@@ -45,9 +45,9 @@ def mlp(
     https://proceedings.mlr.press/v9/glorot10a.html.
     """
     shape = _sizes("input_shape", input_shape)
-    features = inputs = keras.Input(shape, name="input")
-    if len(shape) != 1:
-        features = keras.layers.Flatten(name="flatten")(features)
+    inputs = keras.Input(shape, name="input")
+    # A vector passes unchanged; Keras 3.11 wants at least one layer in a model.
+    features = keras.layers.Flatten(name="flatten")(inputs)
     features = _dense(features, hidden, activation)
     return keras.Model(inputs, features, name=name)
 
