@@ -5,7 +5,7 @@ import inspect
 import keras
 import numpy as np
 import pytest
-from support.layer_cases import CLASSES, names
+from support.layer_cases import CASES, CLASSES, names
 
 from tfvae.layers import DistributionLayer
 
@@ -46,19 +46,33 @@ def test_the_config_holds_every_argument(case) -> None:
     layer = case.layer(3, **ARGUMENTS)
     config = layer.get_config()
     assert constructor_arguments(case.cls) <= config.keys()
-    assert constructor_arguments(case.cls) <= {
-        *ARGUMENTS,
-        *("event_shape", "scale", "total_count"),
-    }, "give the new argument a value in this file"
     again = case.cls.from_config(config)
     for name in constructor_arguments(case.cls) | {"name", "trainable"}:
         one, two = getattr(layer, name), getattr(again, name)
+        if isinstance(one, DistributionLayer):
+            assert type(one) is type(two)
+            one, two = one.get_config(), two.get_config()
         if isinstance(one, (keras.Initializer, keras.Regularizer)):
             assert type(one) is type(two)
             one, two = one.get_config(), two.get_config()
         assert one == two
     assert again.dtype_policy == layer.dtype_policy
     assert again.get_config() == config
+
+
+@every_class
+def test_every_argument_has_a_value_here_that_is_not_its_default(case) -> None:
+    """Otherwise a config that drops it would not be noticed."""
+    defaults = inspect.signature(case.cls.__init__).parameters
+    given = {
+        name
+        for other in CASES
+        if other.cls is case.cls
+        for name, value in other.arguments.items()
+        if value is not defaults[name].default and value != defaults[name].default
+    }
+    wanted = constructor_arguments(case.cls) - {*ARGUMENTS, *case.shape_arguments}
+    assert wanted <= given
 
 
 @every_class

@@ -22,6 +22,14 @@ def raw_sizes(case, event) -> list[int]:
     return list(case.oracle(event).sizes.values())
 
 
+def from_image(case, raw: np.ndarray, event: tuple[int, ...]) -> np.ndarray:
+    """Raw numbers as flat features hold them, from channels that hold them in turn."""
+    pixels = int(np.prod(raw.shape[1:-1]))
+    edges = np.cumsum([size // pixels for size in raw_sizes(case, event)])[:-1]
+    blocks = np.split(raw, edges, axis=-1)
+    return np.concatenate([block.reshape(len(raw), -1) for block in blocks], axis=-1)
+
+
 @every_class
 @pytest.mark.parametrize("batch", [1, 3])
 def test_flat_features_are_projected_to_the_whole_event(case, batch) -> None:
@@ -36,34 +44,26 @@ def test_flat_features_are_projected_to_the_whole_event(case, batch) -> None:
 
 
 @images
-def test_image_features_are_projected_along_the_last_axis_alone(case) -> None:
-    layer = case.layer((5, 4, 2))
-    x = features(3, 5, 4, 7)
+@pytest.mark.parametrize("projection", ["dense", None])
+def test_features_in_the_form_of_an_image(case, projection) -> None:
+    """Channels hold the parameters in turn; they are projected pixel by pixel."""
+    event = (5, 4, 2)
+    layer = case.layer(event, projection=projection, dtype="float64")
+    lead = layer._lead()
+    channels = sum(raw_sizes(case, event)) // int(np.prod(lead))
+    x = features(3, *lead, 7 if projection else channels).astype(float)
     q = layer(x)
     assert q.batch_shape == (3,)
-    assert q.event_shape == (5, 4, 2)
-    kernel, bias = layer.trainable_weights[-2:]
-    assert kernel.shape == (7, 2 * len(raw_sizes(case, 1)))
-    # The first parameter from the first columns of the kernel, pixel by pixel.
-    raw = np.einsum("bhwf,fp->bhwp", x.astype(float), kernel.numpy().astype(float))
-    raw += bias.numpy()
-    first = next(iter(layer.parameters(q).values()))
-    np.testing.assert_allclose(first, raw[..., :2], rtol=1e-5, atol=1e-6)
-
-
-@images
-def test_raw_parameters_in_the_form_of_an_image(case) -> None:
-    """Channels hold the parameters in turn, as flat features do for the event."""
-    parts = len(raw_sizes(case, 1))
-    raw = features(3, 5, 4, 2 * parts)
-    layer = case.layer((5, 4, 2), projection=None)
-    p = flat_parameters(layer, layer(raw))
-    blocks = np.split(raw, parts, axis=-1)
-    flat = np.concatenate([block.reshape(3, -1) for block in blocks], axis=-1)
-    expected = case.oracle((5, 4, 2)).constrain(flat.astype(float))
-    assert not layer.trainable_weights or case.arguments == {"scale": "shared"}
+    assert q.event_shape == event
+    raw = x
+    if projection:
+        kernel, bias = layer.trainable_weights[-2:]
+        assert kernel.shape == (7, channels)
+        raw = x @ kernel.numpy() + bias.numpy()
+    expected = case.oracle(event, layer).constrain(from_image(case, raw, event))
+    actual = flat_parameters(layer, q)
     for name, value in expected.items():
-        np.testing.assert_allclose(p[name], value, rtol=1e-6, atol=1e-7)
+        np.testing.assert_allclose(actual[name], value, rtol=1e-6, atol=1e-7)
 
 
 @every_class
@@ -75,9 +75,11 @@ def test_log_prob_sums_over_the_event_and_broadcasts_over_samples(case) -> None:
     assert x.shape == (2, 3, *event)
     assert log_q.shape == (2, 3)
     flat = np.asarray(x, np.float64).reshape(2, 3, -1)
-    expected = case.oracle(event).log_prob(flat, flat_parameters(layer, q))
-    np.testing.assert_allclose(q.log_prob(x), expected, rtol=1e-5, atol=1e-5)
-    np.testing.assert_allclose(q.log_prob(x[0]), expected[0], rtol=1e-5, atol=1e-5)
+    oracle = case.oracle(event, layer)
+    expected = oracle.log_prob(flat, flat_parameters(layer, q))
+    close = {"rtol": case.rounding, "atol": case.rounding}
+    np.testing.assert_allclose(q.log_prob(x), expected, **close)
+    np.testing.assert_allclose(q.log_prob(x[0]), expected[0], **close)
 
 
 @every_class
@@ -96,7 +98,7 @@ def test_with_batch_shape(case, shape) -> None:
     np.testing.assert_allclose(tf.reshape(log_q, (4, size)), folded, rtol=2e-4)
     for name, value in layer.parameters(unfolded).items():
         original = layer.parameters(q)[name]
-        if original.shape.rank > len(event):
+        if not layer.is_shared(name):
             assert value.shape == (*shape, *original.shape[1:])
         np.testing.assert_array_equal(tf.reshape(value, original.shape), original)
 
@@ -138,29 +140,35 @@ def test_the_symbolic_output_has_the_shape_of_the_event(case) -> None:
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 def test_unsupported_floats(case, dtype) -> None:
     layer = case.layer(2)
-    inside = np.array([[0, 1]], dtype)
-    np.testing.assert_array_equal(layer.unsupported(inside), [[False, False]])
+    first, second = np.array(case.inside, dtype)
+    np.testing.assert_array_equal(layer.unsupported([[first, second]]), [[False] * 2])
     for number in (np.nan, np.inf, -np.inf):
-        bad = np.array([[0, number]], dtype)
-        np.testing.assert_array_equal(layer.unsupported(bad), [[False, True]])
+        bad = np.array([[first, number]], dtype)
+        expected = [[not case.elementwise, True]]
+        np.testing.assert_array_equal(layer.unsupported(bad), expected)
     for number in np.unique(np.array(case.outside, dtype)):
-        if number in (0, 1):  # rounded to a supported number
+        if number in np.array(case.inside, dtype):  # rounded to a supported number
             continue
-        bad = np.array([[number, 1]], dtype)
-        np.testing.assert_array_equal(layer.unsupported(bad), [[True, False]])
+        bad = np.array([[number, second]], dtype)
+        expected = [[True, not case.elementwise]]
+        np.testing.assert_array_equal(layer.unsupported(bad), expected)
 
 
 @every_class
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "int8", "int32", "int64"])
 def test_unsupported_integers(case, dtype) -> None:
     layer = case.layer(2)
-    inside = np.array([[0, 1]], dtype)
+    first, second = case.inside
+    if not (first.is_integer() and second.is_integer()):
+        return
+    inside = np.array([[first, second]], dtype)
     np.testing.assert_array_equal(layer.unsupported(inside), [[False, False]])
     for number in case.outside:
-        fits = dtype != "bool" and number.is_integer()
+        fits = dtype != "bool" and float(number).is_integer()
         if fits and np.iinfo(dtype).min <= number <= np.iinfo(dtype).max:
-            bad = np.array([[number, 1]], dtype)
-            np.testing.assert_array_equal(layer.unsupported(bad), [[True, False]])
+            bad = np.array([[number, second]], dtype)
+            expected = [[True, not case.elementwise]]
+            np.testing.assert_array_equal(layer.unsupported(bad), expected)
 
 
 def test_binomial_takes_its_largest_count() -> None:

@@ -1,104 +1,46 @@
-"""Every distribution layer, in each of its forms, with the oracle of its densities."""
+"""Every distribution layer, in each of its forms, and how a test gets at them."""
 
-import dataclasses
+import importlib
 import math
-from collections.abc import Callable, Sequence
+import pkgutil
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import numpy as np
-from support import families
+from support import cases
+from support.cases import Case
+from support.families import Array, Family, Parameters
 
-import tfvae
 from tfvae.layers import DistributionLayer
 
-
-@dataclasses.dataclass(frozen=True)
-class Case:
-    """One form of a layer.
-
-    Attributes:
-        name: Of the test.
-        cls: The layer's class.
-        arguments: Of its constructor, the event shape left out.
-        family: Makes the oracle for events of so many elements.
-        outside: Finite numbers that have no density.
-        reparameterised: Whether draws carry a gradient to the parameters.
-        image: Whether an event may have several axes.
-    """
-
-    name: str
-    cls: type[DistributionLayer]
-    arguments: dict[str, Any]
-    family: Callable[[int], families.Family]
-    outside: tuple[float, ...] = ()
-    reparameterised: bool = False
-    image: bool = True
-
-    def layer(self, event_shape: int | Sequence[int], **kwargs: Any) -> Any:
-        return self.cls(event_shape, **self.arguments, **kwargs)
-
-    def oracle(self, event_shape: int | Sequence[int]) -> families.Family:
-        return self.family(int(np.prod(event_shape)))
-
-    def event(self) -> tuple[int, ...]:
-        """An event with as many axes as the family may have."""
-        return (5, 4, 2) if self.image else (5,)
-
-
-def _binomial(total_count: int) -> Case:
-    return Case(
-        f"binomial-{total_count}",
-        tfvae.layers.Binomial,
-        {"total_count": total_count},
-        lambda size: families.Binomial(size, total_count),
-        outside=(-1.0, 0.5, total_count + 1.0),
-    )
-
-
-def _normal(scale: str | float) -> Case:
-    return Case(
-        f"normal-{scale}",
-        tfvae.layers.Normal,
-        {"scale": scale},
-        lambda size: families.Normal(size, scale),
-        reparameterised=True,
-    )
-
-
-CASES = [
-    _normal("elementwise"),
-    _normal("shared"),
-    _normal(0.3),
-    Case(
-        "multivariate-normal",
-        tfvae.layers.MultivariateNormalTriL,
-        {},
-        families.MultivariateNormalTriL,
-        reparameterised=True,
-        image=False,
-    ),
-    Case(
-        "bernoulli",
-        tfvae.layers.Bernoulli,
-        {},
-        families.Bernoulli,
-        outside=(-1.0, 0.5, 1.0 + 1e-6, 2.0, 255.0),
-    ),
-    Case(
-        "continuous-bernoulli",
-        tfvae.layers.ContinuousBernoulli,
-        {},
-        families.ContinuousBernoulli,
-        outside=(-1e-6, 1.0 + 1e-6, 255.0),
-        reparameterised=True,
-    ),
-    _binomial(16),
-    _binomial(255),
-    _binomial(1000),
+__all__ = [
+    "CASES",
+    "CLASSES",
+    "Case",
+    "flat_parameters",
+    "from_raw",
+    "names",
+    "raw_numbers",
+    "standard",
+    "values",
 ]
 
-# One form of each class, for what does not depend on the numbers.
+
+def _cases() -> list[Case]:
+    modules = sorted(module.name for module in pkgutil.iter_modules(cases.__path__))
+    return [
+        case
+        for name in modules
+        for case in getattr(
+            importlib.import_module(f"support.cases.{name}"), "CASES", ()
+        )
+    ]
+
+
+CASES = _cases()
+
+# For what does not depend on the numbers.
 CLASSES = [case for case in CASES if case.name not in ("binomial-255", "binomial-1000")]
 
 
@@ -108,40 +50,46 @@ def names(cases: list[Case]) -> list[str]:
 
 def from_raw(
     case: Case, raw: Any, event_shape: int | Sequence[int], dtype: str = "float64"
-) -> tuple[DistributionLayer, Any, families.Parameters]:
-    """A layer without projection, its distribution, the parameters in float64.
+) -> tuple[DistributionLayer, Any, Parameters, Family]:
+    """A layer without projection, its distribution, the parameters, the oracle.
 
     The parameters are those that the distribution holds, rounded to its dtype, laid
     out flat: a density must be exact for the numbers that it was given.
     """
     layer = case.layer(event_shape, projection=None, dtype=dtype)
     q = layer(keras.ops.convert_to_tensor(np.asarray(raw, dtype)))
-    return layer, q, flat_parameters(layer, q)
+    return layer, q, flat_parameters(layer, q), case.oracle(event_shape, layer)
 
 
-def flat_parameters(layer: DistributionLayer, q: Any) -> families.Parameters:
+def flat_parameters(layer: DistributionLayer, q: Any) -> Parameters:
     """The parameters of `q`, batch shape [B], in float64 with flat events."""
-    flat = {}
+    flat, event = {}, layer.event_shape
     for name, value in layer.parameters(q).items():
         number = np.asarray(value, np.float64)
-        if number.shape[1:] == layer.event_shape:
-            number = number.reshape(len(number), math.prod(layer.event_shape))
+        inner = number.shape[1 : 1 + len(event)]
+        if not layer.is_shared(name) and inner == event:
+            rest = number.shape[1 + len(event) :]
+            number = number.reshape(len(number), math.prod(event), *rest)
         flat[name] = number
     return flat
 
 
 def raw_numbers(
     case: Case, batch: int, size: int, rng: np.random.Generator, spread: float = 1.0
-) -> families.Array:
+) -> Array:
     """Raw parameters [B, F], normal with this standard deviation."""
-    return rng.normal(0, spread, (batch, sum(case.oracle(size).sizes.values())))
+    width = sum(case.oracle(size).sizes.values())
+    return rng.normal(0, min(spread, case.widest), (batch, width))
 
 
-def values(
-    case: Case, p: families.Parameters, size: int, rng: np.random.Generator
-) -> families.Array:
+def values(family: Family, p: Parameters, rng: np.random.Generator) -> Array:
     """Values with a density, drawn by the oracle for these parameters: [B, N]."""
-    family = case.oracle(size)
-    batch = len(next(iter(p.values())))
-    draw = rng.normal if case.cls.noise == "normal" else rng.uniform
-    return family.draw(draw(size=(batch, size)), p)
+    return family.sample(p, rng)
+
+
+def standard(
+    layer: DistributionLayer, lead: Sequence[int], rng: np.random.Generator
+) -> Array:
+    """The noise [*lead, *noise_shape] that a layer takes, in double precision."""
+    shape = (*lead, *layer.noise_shape)
+    return rng.normal(size=shape) if layer.noise == "normal" else rng.random(shape)

@@ -46,6 +46,9 @@ class MultivariateNormalTriL(tfd.MultivariateNormalTriL):
     double precision nor a builtin for a triangular solve or a matrix diagonal: inside
     `builtins_only`, up to `UNROLLED` dimensions, the solve is written out row by row.
 
+    |y|^2 stops at 1e25, where single precision would soon have no numbers left for
+    its gradients: a value so far out has no gradient.
+
     Example:
     >>> p = tfvae.distributions.MultivariateNormalTriL(
     ...     loc=[0.0, 0.0], scale_tril=[[2.0, 0.0], [3.0, 4.0]]
@@ -61,8 +64,11 @@ class MultivariateNormalTriL(tfd.MultivariateNormalTriL):
             tf.cast(value, tf.float64) for value in (x, self._mean(), self.scale_tril)
         )
         scale = tf.linalg.LinearOperatorLowerTriangular(scale_tril)
-        squares = tf.square(scale.solvevec(wide - loc)) + LOG_2PI
-        log_density = -0.5 * tf.reduce_sum(squares, -1) - scale.log_abs_determinant()
+        squares = tf.reduce_sum(tf.square(scale.solvevec(wide - loc)), axis=-1)
+        constant = 0.5 * wide.shape[-1] * LOG_2PI
+        log_density = (
+            -0.5 * tf.minimum(squares, LARGEST) - scale.log_abs_determinant() - constant
+        )
         return tf.cast(log_density, x.dtype)
 
     def _log_prob_row_by_row(self, x: tf.Tensor) -> tf.Tensor:
@@ -86,6 +92,9 @@ class MultivariateNormalTriL(tfd.MultivariateNormalTriL):
     def _stddev(self) -> tf.Tensor:
         return tf.sqrt(self._variance())
 
+
+LARGEST = 1e25
+"""The largest squared distance of a value from the mean, in standard deviations."""
 
 UNROLLED = 16
 """The largest number of dimensions whose triangular solve is written out."""

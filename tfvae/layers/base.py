@@ -25,8 +25,8 @@ class DistributionLayer(keras.layers.Layer, abc.ABC):
 
     It owns the projection. Features [B, F] are projected to the parameters of the
     whole event. Features [B, *event_shape[:-1], F], such as the image that a
-    convolution leaves, are projected along the last axis alone. With
-    `projection=None` the features are the raw parameters themselves, in either
+    convolution leaves, are projected along the last axis alone (families whose
+    elements are not independent take the first form only). With `projection=None` the features are the raw parameters themselves, in either
     form, in the order of the constructor of the distribution.
 
     Projection and parameters have the layer's variable dtype: float32 under the
@@ -55,6 +55,22 @@ class DistributionLayer(keras.layers.Layer, abc.ABC):
 
     support: ClassVar[str]
     """The values that have a density, in words for an error message."""
+
+    measure: ClassVar[str] = "lebesgue"
+    """What the density is one of: volume ("lebesgue"), masses of single points
+    ("counting"), the area of a sphere ("sphere"), the volume of the probability simplex
+    ("simplex"), or several of them ("mixed"). A divergence from a distribution over
+    another one has no meaning."""
+
+    reparameterized: ClassVar[bool] = True
+    """Whether the gradient of a draw with respect to all parameters is that of the
+    distribution."""
+
+    location_is_mean: ClassVar[bool] = True
+    """Whether `location` is the mean."""
+
+    bits_per_dimension: ClassVar[bool] = False
+    """Whether the bound is also reported as bits for each number of the data."""
 
     def __init__(
         self,
@@ -97,8 +113,8 @@ class DistributionLayer(keras.layers.Layer, abc.ABC):
             q: A distribution with batch shape [*batch].
 
         Returns:
-            Name to tensor. A parameter of a higher rank than the event has the axes
-            [*batch, ...]; another one is shared by the batch.
+            Name to tensor, with the axes [*batch, ...]; without those of the batch
+            where `is_shared(name)`.
         """
 
     @abc.abstractmethod
@@ -107,15 +123,36 @@ class DistributionLayer(keras.layers.Layer, abc.ABC):
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """A draw [*lead, *batch, *event] and its log density [*lead, *batch]."""
 
+    @property
+    def noise_shape(self) -> tuple[int, ...]:
+        """Shape of the noise that one draw takes."""
+        return self.event_shape
+
+    def _add_weights(self) -> None:
+        """Makes the weights that are not the projection's."""
+
+    def _lead(self) -> tuple[int, ...]:
+        """The leading axes that image-like features share with the event."""
+        return self.event_shape[:-1]
+
+    def _count_step(self) -> None:
+        """Called with each call for training, by those that follow a schedule."""
+
     def _in_support(self, x: tf.Tensor) -> tf.Tensor:
         """Which elements of a finite `x` have a density: a boolean like `x`."""
         return tf.ones_like(x, dtype=tf.bool)
+
+    def _observe(
+        self, q: tfd.Distribution, x: tf.Tensor, training: bool
+    ) -> tfd.Distribution:
+        """`q`, with those parameters that are a function of the data `x`."""
+        return q
 
     # What every layer does with it.
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         """Makes the projection for features of this shape, batch axis included."""
-        lead = self.event_shape[:-1]
+        lead = self._lead()
         flat = len(input_shape) == 2
         if len(input_shape) < 2 or (not flat and tuple(input_shape[1:-1]) != lead):
             image = ", ".join(["batch", *map(str, lead), "features"])
@@ -129,9 +166,11 @@ class DistributionLayer(keras.layers.Layer, abc.ABC):
                 f"{type(self).__name__} needs the last axis of its features to be "
                 f"known. Received the shape {list(input_shape)}."
             )
-        size = math.prod if flat else _last
-        self._sizes = [size(shape) for shape in self._raw_shapes().values()]
+        shared = 0 if flat else len(lead)
+        shapes = self._raw_shapes().values()
+        self._sizes = [math.prod(shape[shared:]) for shape in shapes]
         units = sum(self._sizes)
+        self._add_weights()
         if self.projection == "dense":
             self._dense = keras.layers.Dense(
                 units,
@@ -154,8 +193,10 @@ class DistributionLayer(keras.layers.Layer, abc.ABC):
         )
         self.built = True
 
-    def call(self, features: tf.Tensor) -> tfd.Distribution:
+    def call(self, features: tf.Tensor, training: bool = False) -> tfd.Distribution:
         """Returns the distribution with batch shape [B] for features [B, ...]."""
+        if training:
+            self._count_step()
         features = tf.cast(features, self.variable_dtype)
         if self._dense is not None:
             features = self._dense(features)
@@ -168,7 +209,9 @@ class DistributionLayer(keras.layers.Layer, abc.ABC):
         }
         return self._distribution(**self._constrain(raw))
 
-    def compute_output_spec(self, features: keras.KerasTensor) -> keras.KerasTensor:
+    def compute_output_spec(
+        self, features: keras.KerasTensor, training: bool = False
+    ) -> keras.KerasTensor:
         """Returns a tensor of the event's shape, which stands for the distribution."""
         shape = (features.shape[0], *self.event_shape)
         return keras.KerasTensor(shape, dtype=self.variable_dtype)
@@ -176,6 +219,10 @@ class DistributionLayer(keras.layers.Layer, abc.ABC):
     def location(self, q: tfd.Distribution) -> tf.Tensor:
         """Returns the point that stands for `q`, its mean: [*batch, *event]."""
         return q.mean()
+
+    def stddev(self, q: tfd.Distribution) -> tf.Tensor | None:
+        """Returns the standard deviations [*batch, *event]; None where none is known."""
+        return q.stddev()
 
     def sample_and_log_prob(
         self, q: tfd.Distribution, sample_shape: Sequence[int] = (), seed: Any = None
@@ -198,7 +245,7 @@ class DistributionLayer(keras.layers.Layer, abc.ABC):
             [
                 tf.constant(sample_shape, tf.int32, shape=[len(sample_shape)]),
                 q.batch_shape_tensor(),
-                tf.constant(self.event_shape, tf.int32),
+                tf.constant(self.noise_shape, tf.int32),
             ],
             axis=0,
         )
@@ -213,29 +260,52 @@ class DistributionLayer(keras.layers.Layer, abc.ABC):
         Args:
             q: A distribution that this layer made, with batch shape [*batch].
             noise: Standard normals or uniforms on (0, 1), as `noise` says, of the
-                shape [*lead, *batch, *event].
+                shape [*lead, *batch, *noise_shape].
 
         Returns:
-            Draws of the shape of `noise`, and log q at the draws [*lead, *batch] in
+            Draws [*lead, *batch, *event], and log q at the draws [*lead, *batch] in
             nats.
         """
         return self._transform(q, tf.cast(noise, self.variable_dtype))
 
     def detach(self, q: tfd.Distribution) -> tfd.Distribution:
         """Returns `q` with no gradient through its parameters."""
-        return self._map(q, tf.stop_gradient)
+        return self._map(q, lambda _, value: tf.stop_gradient(value))
 
     def with_batch_shape(
         self, q: tfd.Distribution, batch_shape: Sequence[Any]
     ) -> tfd.Distribution:
         """Returns `q`, whose batch shape is [N], with another shape of N elements."""
 
-        def unfold(parameter: tf.Tensor) -> tf.Tensor:
-            if parameter.shape.rank <= len(self.event_shape):
+        def unfold(name: str, parameter: tf.Tensor) -> tf.Tensor:
+            if self.is_shared(name):
                 return parameter
             return tf.reshape(parameter, (*batch_shape, *parameter.shape[1:]))
 
         return self._map(q, unfold)
+
+    def is_shared(self, name: str) -> bool:
+        """Returns whether the parameter of this name is one for the whole batch."""
+        return name not in self._raw_shapes()
+
+    def observe(
+        self, q: tfd.Distribution, x: tf.Tensor, training: bool = False
+    ) -> tfd.Distribution:
+        """Returns `q` as it is once the data are known.
+
+        A family that takes a parameter from the data (an optimal scale, an observed
+        total) puts it in here; the others return `q` itself.
+
+        Args:
+            q: A distribution that this layer made, with batch shape [*lead, B].
+            x: The data [B, *event].
+            training: Whether what was found is kept, for use without data.
+                Default: False.
+
+        Returns:
+            The distribution whose log density at `x` is meant.
+        """
+        return self._observe(q, x, training)
 
     def unsupported(self, x: tf.Tensor) -> tf.Tensor:
         """Returns which elements of `x` are not finite or have no density."""
@@ -255,7 +325,8 @@ class DistributionLayer(keras.layers.Layer, abc.ABC):
         }
 
     def _map(self, q: tfd.Distribution, function: Any) -> tfd.Distribution:
-        mapped = {name: function(value) for name, value in self.parameters(q).items()}
+        parameters = self.parameters(q).items()
+        mapped = {name: function(name, value) for name, value in parameters}
         return self._distribution(**mapped)
 
     def __repr__(self) -> str:
@@ -263,10 +334,6 @@ class DistributionLayer(keras.layers.Layer, abc.ABC):
         return (
             f"<{type(self).__name__} event_shape={self.event_shape} name={self.name}>"
         )
-
-
-def _last(shape: Sequence[int]) -> int:
-    return shape[-1]
 
 
 def distribution_layer(argument: str, model: Any) -> DistributionLayer:

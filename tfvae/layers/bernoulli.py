@@ -29,6 +29,8 @@ class Bernoulli(LogitsLayer):
     TensorShape([8])
     """
 
+    measure = "counting"
+    reparameterized = False
     support = (
         "exactly 0 and 1 (for grey values use tfvae.layers.ContinuousBernoulli, or "
         "draw binary ones with tfvae.datasets.binarize)"

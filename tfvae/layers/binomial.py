@@ -39,6 +39,9 @@ class Binomial(LogitsLayer):
     TensorShape([2, 8, 8, 1])
     """
 
+    measure = "counting"
+    reparameterized = False
+
     def __init__(
         self, event_shape: int | Sequence[int], total_count: int, **kwargs: Any
     ) -> None:

@@ -60,8 +60,7 @@ class Normal(DistributionLayer):
         else:
             self.scale = _checks.finite_number("scale", scale, above=0)
 
-    def build(self, input_shape: Sequence[int | None]) -> None:
-        """Makes the projection, and the scale where it is shared."""
+    def _add_weights(self) -> None:
         if self.scale == "shared":
             self.raw_scale = self.add_weight(
                 shape=(),
@@ -69,7 +68,6 @@ class Normal(DistributionLayer):
                 autocast=False,
                 name="raw_scale",
             )
-        super().build(input_shape)
 
     def _raw_shapes(self) -> dict[str, tuple[int, ...]]:
         shapes = {"loc": self.event_shape}

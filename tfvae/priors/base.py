@@ -2,7 +2,7 @@
 
 import abc
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import tensorflow as tf
@@ -25,6 +25,9 @@ class Prior(keras.layers.Layer, abc.ABC):
         **kwargs: Arguments of `keras.layers.Layer`, such as `name` and `dtype`.
     """
 
+    measure: ClassVar[str] = "lebesgue"
+    """What the density is one of, as in `tfvae.layers.DistributionLayer`."""
+
     def __init__(self, event_shape: int | Sequence[int], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.event_shape = _checks.event_shape(event_shape)
@@ -40,9 +43,17 @@ class Prior(keras.layers.Layer, abc.ABC):
     def noise(self) -> str | None:
         """The noise that `transform` takes, "normal" or "uniform"; None without one."""
 
+    @property
+    def noise_shape(self) -> tuple[int, ...]:
+        """Shape of the noise that one draw takes."""
+        return self.event_shape
+
     @abc.abstractmethod
     def transform(self, noise: tf.Tensor) -> tf.Tensor:
-        """Turns standard noise [*lead, *event] into draws z of the same shape."""
+        """Turns standard noise [*lead, *noise_shape] into draws z [*lead, *event]."""
+
+    def bind(self, encoder: keras.Model) -> None:
+        """Tells the prior the encoder of the model it is part of, before its use."""
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of the constructor."""
