@@ -21,7 +21,7 @@ define install
 	@touch $@
 endef
 
-.PHONY: help train test lint format types test-lowest clean
+.PHONY: help train test grid lint format types test-lowest clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -33,7 +33,11 @@ test: $(TEST) ## the gate: lint, format, types, tests, doctests
 	.venv-test/bin/ruff check .
 	.venv-test/bin/ruff format --check .
 	.venv-test/bin/mypy
-	.venv-test/bin/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile $(ARGS)
+	.venv-test/bin/python -m pytest --numprocesses=$(WORKERS) --dist=worksteal $(ARGS)
+
+grid: $(TEST) ## every likelihood with every posterior and prior: hours
+	.venv-test/bin/python -m pytest tests/test_grid.py --full-grid -v \
+		--numprocesses=$(WORKERS) --dist=worksteal $(ARGS)
 
 lint: $(TEST) ## only the linter
 	.venv-test/bin/ruff check .
@@ -47,7 +51,7 @@ types: $(TEST) ## only the type checker
 
 # An old package may warn about a younger one that it meets here.
 test-lowest: $(LOWEST) ## the tests with the oldest dependencies that are allowed
-	.venv-lowest/bin/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile \
+	.venv-lowest/bin/python -m pytest --numprocesses=$(WORKERS) --dist=worksteal \
 		-W ignore::DeprecationWarning $(ARGS)
 
 clean: ## remove what these targets made, but not saved_models/

@@ -11,6 +11,15 @@ from typing import Any
 import pytest
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the choice of how much of the grid of combinations is tested."""
+    parser.addoption(
+        "--full-grid",
+        action="store_true",
+        help="test every likelihood with every posterior and prior, for hours",
+    )
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _names(doctest_namespace: dict[str, Any]) -> None:
     """Give the examples in docstrings the names that the README imports."""

@@ -19,9 +19,11 @@ PACKAGE = ROOT / "tfvae"
 # A room is a module or folder directly under tfvae/. FACADE is tfvae/__init__.py.
 FACADE = "tfvae"
 FLOORS = {
+    "_builtins": 0,
     "_checks": 0,
     "_math": 0,
     "distributions": 1,
+    "flows": 1,
     "networks": 1,
     "schedules": 1,
     "layers": 2,

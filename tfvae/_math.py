@@ -1,25 +1,25 @@
 """Numerics shared by the floors above: stable sums, positive maps, noise."""
 
-import contextlib
-import contextvars
 import math
 import numbers
-from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
+
+from tfvae._builtins import softplus
 
 __all__ = [
     "LOG_2PI",
     "MIN_SCALE",
     "as_seed",
-    "builtins_only",
     "fold_in",
     "log_mean_exp",
+    "normal_from_uniforms",
     "positive",
+    "positive_inverse",
     "split_seed",
     "standard_noise",
-    "traces_builtins_only",
 ]
 
 LOG_2PI = math.log(2.0 * math.pi)
@@ -33,7 +33,13 @@ MIN_SCALE = 1e-6
 
 def positive(raw: tf.Tensor) -> tf.Tensor:
     """Maps the real line to positive scales: `softplus(raw) + MIN_SCALE`."""
-    return tf.math.softplus(raw) + tf.constant(MIN_SCALE, raw.dtype)
+    return softplus(raw) + tf.constant(MIN_SCALE, raw.dtype)
+
+
+def positive_inverse(scale: Any) -> Any:
+    """Returns the raw numbers, in NumPy, that `positive` maps to these scales."""
+    above = np.asarray(scale, np.float64) - MIN_SCALE
+    return above + np.log(-np.expm1(-above))
 
 
 def log_mean_exp(values: tf.Tensor, axis: int = 0) -> tf.Tensor:
@@ -89,8 +95,6 @@ def standard_noise(
 ) -> tf.Tensor:
     """Draws standard normals (`kind="normal"`) or uniforms on (0, 1).
 
-        normal = sqrt(-2 log u) cos(2 pi v),   u, v uniform
-
     They are made from random bits, which are the same with and without XLA; the
     numbers that TensorFlow draws are not. A uniform is the midpoint of one of 2**23
     cells (2**52 in float64), so that no quantile is asked for 0 or 1.
@@ -98,7 +102,14 @@ def standard_noise(
     if kind == "uniform":
         return _uniform(shape, seed, tf.as_dtype(dtype))
     pairs = _uniform(tf.concat([shape, [2]], axis=0), seed, tf.as_dtype(dtype))
-    u, v = tf.unstack(pairs, axis=-1)
+    return normal_from_uniforms(*tf.unstack(pairs, axis=-1))
+
+
+def normal_from_uniforms(u: tf.Tensor, v: tf.Tensor) -> tf.Tensor:
+    """Makes a standard normal of two uniforms on (0, 1) each (Box and Muller).
+
+    normal = sqrt(-2 log u) cos(2 pi v)
+    """
     return tf.sqrt(-2.0 * tf.math.log(u)) * tf.cos(2.0 * math.pi * v)
 
 
@@ -112,21 +123,3 @@ def _uniform(shape: Any, seed: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
     unused = tf.constant(bits_dtype.size * 8 - digits, bits_dtype)
     cell = tf.cast(tf.bitwise.right_shift(bits, unused), wide)
     return tf.cast((cell + 0.5) * 2.0**-digits, dtype)
-
-
-_builtins_only = contextvars.ContextVar("builtins_only", default=False)
-
-
-@contextlib.contextmanager
-def builtins_only() -> Iterator[None]:
-    """Graphs traced inside use LiteRT's builtin operations, at some cost in digits."""
-    token = _builtins_only.set(True)
-    try:
-        yield
-    finally:
-        _builtins_only.reset(token)
-
-
-def traces_builtins_only() -> bool:
-    """Returns whether this runs inside `builtins_only`."""
-    return _builtins_only.get()

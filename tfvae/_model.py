@@ -2,6 +2,7 @@
 
 import abc
 import dataclasses
+import math
 from typing import Any
 
 import keras
@@ -10,9 +11,12 @@ import tensorflow as tf
 from tfvae import _data
 from tfvae._inputs import CheckedModel
 from tfvae._noise import Noise
+from tfvae.layers import DistributionLayer
 from tfvae.objectives import ELBO, Context, Estimate, Objective, Terms
 
 __all__ = ["ObjectiveModel"]
+
+_BITS = "bits_per_dimension"
 
 _NOISE = "noise"
 """Name of the state of the noise in a file of weights."""
@@ -50,10 +54,15 @@ class ObjectiveModel(CheckedModel):
         self._run = _Run()
         self._trackers = {
             name: keras.metrics.Mean(name, dtype=metric_dtype)
-            for name in ("loss", "elbo", "reconstruction", "kl", "bound")
+            for name in ("loss", "elbo", "reconstruction", "kl", "bound", _BITS)
         }
 
     encoder: keras.Model
+
+    @property
+    @abc.abstractmethod
+    def likelihood_layer(self) -> DistributionLayer:
+        """The layer that makes p(x|z)."""
 
     @abc.abstractmethod
     def terms(
@@ -213,7 +222,11 @@ class ObjectiveModel(CheckedModel):
         examples = tf.cast(tf.shape(estimate.elbo)[0], loss.dtype)
         self._trackers["loss"].update_state(loss * replicas, sample_weight=examples)
         for name in self._names()[1:]:
-            value = getattr(estimate, name)
+            if name == _BITS:
+                size = math.prod(self.likelihood_layer.event_shape)
+                value = -estimate.elbo / (size * math.log(2))
+            else:
+                value = getattr(estimate, name)
             self._trackers[name].update_state(value, sample_weight=weight)
         return {metric.name: metric.result() for metric in self.metrics}
 
@@ -222,7 +235,11 @@ class ObjectiveModel(CheckedModel):
         if self.objective is None:
             return []
         names = ["loss", "elbo", "reconstruction", "kl"]
-        return [*names, "bound"] if self.objective.reports_bound else names
+        if self.objective.reports_bound:
+            names.append("bound")
+        if self.likelihood_layer.bits_per_dimension:
+            names.append(_BITS)
+        return names
 
     def _set_dataset_size(self, size: int | None) -> None:
         if size != self._run.dataset_size:

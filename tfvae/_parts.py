@@ -1,30 +1,52 @@
 """The parts of a model are checked against each other before it is made."""
 
 import numbers
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from tfvae import _checks
 from tfvae._math import as_seed
 from tfvae.layers import DistributionLayer
-from tfvae.priors import Fixed, Prior, StandardNormal
+from tfvae.priors import (
+    Fixed,
+    Prior,
+    StandardNormal,
+    UniformSphere,
+)
 
 __all__ = ["as_prior", "check_parts", "check_seed"]
 
 
-def as_prior(prior: Any, posterior_layer: DistributionLayer) -> Prior:
+_MEASURES = {
+    "lebesgue": "a density over real numbers",
+    "counting": "a mass for each of separate values",
+    "sphere": "a density on the unit sphere",
+    "simplex": "a density on the probability simplex",
+    "mixed": "a density over values of several kinds",
+}
+
+_DEFAULTS: dict[str, Callable[..., Prior]] = {
+    "lebesgue": StandardNormal,
+    "sphere": UniformSphere,
+}
+"""Priors that know nothing, by what they are a density over."""
+
+
+def as_prior(prior: Any, posterior_layer: DistributionLayer, encoder: Any) -> Prior:
     """Returns the `prior` argument of a model as a `Prior` that fits the posterior.
 
     Raises:
-        ValueError: If it is no prior, or has another event shape or dtype.
+        ValueError: If it is no prior, has another event shape or dtype, or is a density
+            over something else.
     """
     shape, dtype = posterior_layer.event_shape, posterior_layer.variable_dtype
     if prior is None:
-        return StandardNormal(shape, dtype=dtype)
+        prior = _default(posterior_layer)
     if isinstance(prior, tfd.Distribution):
         prior = _fixed(prior)
     if not isinstance(prior, Prior):
@@ -37,12 +59,33 @@ def as_prior(prior: Any, posterior_layer: DistributionLayer) -> Prior:
             f"`prior` must have the event shape {list(shape)} of the encoder's "
             f"distribution. Received the event shape {list(prior.event_shape)}."
         )
-    if prior.distribution.dtype.name != dtype:
+    prior.bind(encoder)
+    if prior.measure != posterior_layer.measure:
+        raise ValueError(
+            f"`prior` must be over the same values as {posterior_layer!r}, "
+            f"with {_MEASURES[posterior_layer.measure]}: KL(q || p) is infinite or "
+            f"meaningless otherwise. Received {prior!r}, with "
+            f"{_MEASURES[prior.measure]}."
+        )
+    prior_dtype = tf.as_dtype(prior.distribution.dtype).name
+    if prior_dtype != dtype:
         raise ValueError(
             f"`prior` must have the dtype {dtype} of the encoder's distribution. "
-            f"Received the dtype {prior.distribution.dtype.name}."
+            f"Received the dtype {prior_dtype}."
         )
     return prior
+
+
+def _default(posterior_layer: DistributionLayer) -> Prior:
+    make = _DEFAULTS.get(posterior_layer.measure)
+    if make is None:
+        raise ValueError(
+            f"`prior` must be given for {posterior_layer!r}, with "
+            f"{_MEASURES[posterior_layer.measure]}: there is no standard one, but "
+            "tfvae.priors.RelaxedUniform on the simplex, and any tfd.Distribution over "
+            "the same values."
+        )
+    return make(posterior_layer.event_shape, dtype=posterior_layer.variable_dtype)
 
 
 def _fixed(prior: tfd.Distribution) -> Fixed:
@@ -67,6 +110,11 @@ def check_parts(
     x_shape, z_shape = likelihood_layer.event_shape, posterior_layer.event_shape
     _check_input("encoder", encoder, x_shape, "the decoder's distribution over x")
     _check_input("decoder", decoder, z_shape, "the encoder's distribution over z")
+    if posterior_layer.takes_data:
+        raise ValueError(
+            f"`encoder` must not end in {posterior_layer!r}: it takes a parameter from "
+            "the data whose likelihood it is, and z is no data."
+        )
     if posterior_layer.variable_dtype != likelihood_layer.variable_dtype:
         raise ValueError(
             "The encoder's and the decoder's distribution must have one dtype. "

@@ -115,6 +115,6 @@ def _sample_prior(vae: Any, num_samples: tf.Tensor, seed: tf.Tensor) -> tf.Tenso
     prior = vae.prior_layer
     if prior.noise is None:
         return prior.distribution.sample(num_samples, seed=seed)
-    shape, dtype = prior.event_shape, vae.posterior_layer.variable_dtype
+    shape, dtype = prior.noise_shape, vae.posterior_layer.variable_dtype
     noise = standard_noise(prior.noise, (num_samples, *shape), seed, dtype)
     return prior.transform(noise)

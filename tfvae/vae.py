@@ -13,6 +13,7 @@ from tfvae import _checks, _data, _passes
 from tfvae._math import as_seed
 from tfvae._model import ObjectiveModel
 from tfvae._parts import as_prior, check_parts, check_seed
+from tfvae.distributions import kl_method
 from tfvae.export import export_litert, export_saved_model
 from tfvae.layers import DistributionLayer, distribution_layer
 from tfvae.objectives import Terms
@@ -41,7 +42,8 @@ class VAE(ObjectiveModel):
         decoder: A Keras model from z [B, *latent] to the likelihood p(x|z), ending in
             a layer of `tfvae.layers`.
         prior: A `tfvae.priors.Prior`, a `tfd.Distribution` over z without variables,
-            or None for a standard normal. Default: None.
+            or None for a standard normal (the uniform distribution for z on a
+            sphere). Default: None.
         seed: A non-negative int that fixes the model's noise, or None for one drawn
             at random (which `keras.utils.set_random_seed` fixes in turn). Weights and
             shuffling follow `keras.utils.set_random_seed` alone. Default: None.
@@ -75,8 +77,8 @@ class VAE(ObjectiveModel):
         seed = check_seed(seed)
         posterior_layer = distribution_layer("encoder", encoder)
         likelihood_layer = distribution_layer("decoder", decoder)
-        prior_layer = as_prior(prior, posterior_layer)
         check_parts(encoder, decoder, posterior_layer, likelihood_layer)
+        prior_layer = as_prior(prior, posterior_layer, encoder)
         super().__init__(seed, likelihood_layer.variable_dtype, **kwargs)
         self.encoder = encoder
         self.decoder = decoder
@@ -108,6 +110,12 @@ class VAE(ObjectiveModel):
     def likelihood_layer(self) -> DistributionLayer:
         """The layer that makes p(x|z) at the end of the decoder."""
         return distribution_layer("decoder", self.decoder)
+
+    @property
+    def kl_method(self) -> str:
+        """How KL(q(z|x) || p(z)) is computed: "analytic" or "monte_carlo"."""
+        x = np.zeros((1, *self.likelihood_layer.event_shape), self.dtype)
+        return kl_method(self.encoder(x, training=False), self.prior)
 
     def encode(self, x: Any) -> tfd.Distribution:
         """Returns the posterior q(z|x), batch shape [B], of data x [B, *event]."""
@@ -178,12 +186,13 @@ class VAE(ObjectiveModel):
         training: bool = False,
     ) -> Terms:
         """Returns the terms of log p(x) at draws z [S, B, *latent] already made."""
+        likelihood = self._decode(z, training=training)
         return Terms(
             x=x,
             z=z,
             log_posterior=log_posterior,
             posterior=posterior,
-            likelihood=self._decode(z, training=training),
+            likelihood=self.likelihood_layer.observe(likelihood, x, training),
             prior=self.prior,
             posterior_layer=self.posterior_layer,
             likelihood_layer=self.likelihood_layer,

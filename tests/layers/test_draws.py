@@ -38,9 +38,9 @@ def test_draws_are_uniform_through_the_distribution_function(case) -> None:
 @pytest.mark.parametrize("case", DISCRETE, ids=names(DISCRETE))
 def test_draws_have_the_frequencies_of_their_masses(case) -> None:
     """Chi-square over values, those that are expected less than 10 times joined."""
-    _, _, p, family, x, _ = draw(case, (DRAWS,), case.smallest)
+    layer, _, p, family, x, _ = draw(case, (DRAWS,), case.smallest)
     for i in range(4):
-        one = {k: v[i : i + 1] if np.ndim(v) else v for k, v in p.items()}
+        one = {k: v if layer.is_shared(k) else v[i : i + 1] for k, v in p.items()}
         nodes, weights = family.nodes(one)
         mass = np.exp(family.log_prob(nodes[:, None], one)[:, 0]) * weights
         # A value outside the nodes would have no mass at all.

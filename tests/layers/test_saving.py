@@ -52,6 +52,8 @@ def test_the_config_holds_every_argument(case) -> None:
         if isinstance(one, DistributionLayer):
             assert type(one) is type(two)
             one, two = one.get_config(), two.get_config()
+        elif isinstance(one, dict):  # of layers
+            one, two = ([(k, v.get_config()) for k, v in d.items()] for d in (one, two))
         if isinstance(one, (keras.Initializer, keras.Regularizer)):
             assert type(one) is type(two)
             one, two = one.get_config(), two.get_config()

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from scipy import stats
-from support.prior_cases import PRIORS
+from support.comparison import assert_exact
+from support.prior_cases import PRIORS, encoder_of, numbers
 from tensorflow_probability import distributions as tfd
 
 import tfvae
@@ -18,11 +19,22 @@ from tfvae.priors import Prior, StandardNormal
 DRAWS = 4000
 
 every_prior = pytest.mark.parametrize("case", PRIORS.values(), ids=PRIORS.keys())
+learned = pytest.mark.parametrize(
+    ("name", "case"), [pair for pair in PRIORS.items() if pair[1].weights]
+)
+with_density = pytest.mark.parametrize(
+    ("name", "case"), [pair for pair in PRIORS.items() if pair[1].log_prob]
+)
+
+
+def noise_for(prior, lead, seed, dtype="float32"):
+    return standard_noise(prior.noise, (*lead, *prior.noise_shape), seed, dtype)
 
 
 def test_every_public_prior_is_here() -> None:
-    public = {getattr(tfvae.priors, name) for name in tfvae.priors.__all__} - {Prior}
-    assert public == {type(case.make()) for case in PRIORS.values()}
+    public = {getattr(tfvae.priors, name) for name in tfvae.priors.__all__}
+    priors = {cls for cls in public if issubclass(cls, Prior)} - {Prior}
+    assert priors == {type(case.make()) for case in PRIORS.values()}
 
 
 @every_prior
@@ -35,6 +47,8 @@ def test_the_contract(case) -> None:
     assert prior.noise == case.noise
     assert prior.name == "p_of_z"
     assert prior.built
+    assert prior.measure in ("lebesgue", "sphere", "simplex")
+    assert len(prior.weights) == len(prior.trainable_weights) == case.weights
     assert repr(prior) == (
         f"<{type(prior).__name__} event_shape={prior.event_shape} name=p_of_z>"
     )
@@ -45,56 +59,127 @@ def test_the_contract(case) -> None:
 @pytest.mark.parametrize("lead", [(), (3,), (2, 3)])
 def test_shapes_of_transformed_noise(case, lead) -> None:
     prior = case.make()
-    shape = (*lead, *prior.event_shape)
-    z = prior.transform(standard_noise(prior.noise, shape, [1, 2], tf.float32))
-    assert z.shape == shape
+    z = prior.transform(noise_for(prior, lead, [1, 2]))
+    assert z.shape == (*lead, *prior.event_shape)
     assert z.dtype == prior.distribution.dtype
 
 
 @every_prior
-def test_transformed_noise_is_distributed_like_the_prior(case) -> None:
-    """Each element against SciPy, and all of them together against their density."""
+@pytest.mark.parametrize("source", ["noise", "sample"])
+def test_draws_have_the_distribution_of_the_prior(case, source) -> None:
     prior = case.make()
-    shape = (DRAWS, *prior.event_shape)
-    noise = standard_noise(prior.noise, shape, [3, 4], tf.float32)
-    z = prior.transform(noise)
-    np.testing.assert_array_equal(prior.transform(noise), z)
-    columns = np.asarray(z, np.float64).reshape(DRAWS, -1).T
-    assert len(columns) == len(case.marginals)
-    for column, marginal in zip(columns, case.marginals, strict=True):
-        assert stats.kstest(column, marginal).pvalue > 1e-4
+    if source == "noise":
+        noise = noise_for(prior, (DRAWS,), [3, 4])
+        z = prior.transform(noise)
+        np.testing.assert_array_equal(prior.transform(noise), z)
+    else:
+        z = prior.distribution.sample(DRAWS, seed=5)
+    flat = np.asarray(z, np.float64).reshape(DRAWS, -1)
+    for column in case.uniforms(prior, flat).T:
+        assert stats.kstest(column, "uniform").pvalue > 1e-4
+
+
+@every_prior
+def test_draws_from_noise_have_the_densities_of_samples(case) -> None:
+    """All elements together: their dependence too."""
+    prior = case.make()
+    if type(prior).__name__ == "UniformSphere":
+        pytest.skip("the density is one number")
+    z = prior.transform(noise_for(prior, (DRAWS,), [3, 4]))
     own = prior.distribution.sample(DRAWS, seed=5)
     one, two = (prior.distribution.log_prob(draws).numpy() for draws in (z, own))
     assert stats.ks_2samp(one, two).pvalue > 1e-4
 
 
+@with_density
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_density(name, case, dtype) -> None:
+    prior = case.make(dtype=dtype)
+    p = prior.distribution
+    assert p.dtype == dtype
+    near = prior.transform(noise_for(prior, (200,), [5, 6], dtype)).numpy()
+    far = near if prior.measure != "lebesgue" else 8 * near
+    for z in (near, far):
+        flat = np.asarray(z, np.float64).reshape(len(z), -1)
+        assert_exact(p.log_prob(z), case.log_prob(prior, flat), dtype)
+
+
+@pytest.mark.parametrize(
+    ("name", "case"), [pair for pair in PRIORS.items() if pair[1].nodes]
+)
+def test_the_total_mass_is_one(name, case) -> None:
+    z, weights = case.nodes
+    mass = np.exp(case.make(dtype="float64").distribution.log_prob(z)) @ weights
+    np.testing.assert_allclose(mass, 1, rtol=case.mass)
+
+
+@learned
+def test_the_density_has_a_gradient_in_every_weight(name, case) -> None:
+    prior = case.make(dtype="float64")
+    encoder = encoder_of(prior)
+    weights = prior.weights + (encoder.weights if encoder else [])
+    z = prior.transform(noise_for(prior, (5,), [7, 8], "float64"))
+
+    def density():
+        return tf.reduce_sum(prior.distribution.log_prob(z))
+
+    with tf.GradientTape() as tape:
+        value = density()
+    gradients = tape.gradient(value, [weight.value for weight in weights])
+    rng, step = np.random.default_rng(9), 1e-5
+    for weight, gradient in zip(weights, gradients, strict=True):
+        assert np.any(gradient)
+        # One direction of each weight, by central differences.
+        start, direction = numbers(weight), rng.normal(size=weight.shape)
+        ends = []
+        for sign in (1, -1):
+            weight.assign(start + sign * step * direction)
+            ends.append(density())
+        weight.assign(start)
+        slope = (ends[0] - ends[1]) / (2 * step)
+        expected = np.sum(np.asarray(gradient) * direction)
+        np.testing.assert_allclose(slope, expected, rtol=1e-5, atol=1e-6)
+
+
+@every_prior
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_half_precision_stays_outside(case, policy) -> None:
+    prior = case.make(dtype=policy)
+    z = prior.transform(noise_for(prior, (3,), [1, 2]))
+    p = prior.distribution
+    if type(prior).__name__ != "Fixed":
+        assert prior.variable_dtype == "float32"
+    assert p.dtype == z.dtype == p.log_prob(z).dtype == tf.float32
+
+
 @every_prior
 def test_noise_at_the_ends_gives_finite_draws(case) -> None:
     prior = case.make()
-    if prior.noise == "uniform":
-        for end in (2.0**-24, 1 - 2.0**-24):
-            z = prior.transform(tf.fill(prior.event_shape, tf.constant(end)))
-            assert np.all(np.isfinite(z))
+    ends = (2.0**-24, 1 - 2.0**-24) if prior.noise == "uniform" else (-5.8, 5.8)
+    for end in ends:
+        z = prior.transform(tf.fill(prior.noise_shape, tf.constant(end)))
+        assert np.all(np.isfinite(z))
+        assert np.isfinite(prior.distribution.log_prob(z))
 
 
 @every_prior
 @pytest.mark.parametrize("jit_compile", [False, True], ids=["graph", "xla"])
 def test_graphs_give_the_numbers_of_eager_mode(case, jit_compile) -> None:
     prior = case.make()
-    noise = standard_noise(prior.noise, (5, *prior.event_shape), [6, 7], tf.float32)
+    noise = noise_for(prior, (5,), [6, 7])
 
-    def numbers(noise):
+    def compute(noise):
         z = prior.transform(noise)
         return z, prior.distribution.log_prob(z)
 
-    compiled = tf.function(numbers, jit_compile=jit_compile, autograph=False)
-    for actual, expected in zip(compiled(noise), numbers(noise), strict=True):
+    compiled = tf.function(compute, jit_compile=jit_compile, autograph=False)
+    for actual, expected in zip(compiled(noise), compute(noise), strict=True):
         np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-5)
 
 
 @every_prior
 def test_the_config_holds_every_argument(case) -> None:
-    prior = case.make(name="p_of_z", dtype="mixed_float16", trainable=False)
+    prior = case.make(name="p_of_z", dtype="mixed_bfloat16", trainable=False)
     config = json.loads(json.dumps(prior.get_config()))
     again = type(prior).from_config(config)
     own = set(inspect.signature(type(prior).__init__).parameters) - {"self", "kwargs"}
@@ -104,6 +189,9 @@ def test_the_config_holds_every_argument(case) -> None:
     assert again.dtype_policy == prior.dtype_policy
     assert not again.trainable
     assert json.loads(json.dumps(again.get_config())) == config
+    again.set_weights(prior.get_weights())
+    if encoder := encoder_of(prior):
+        again.bind(encoder)
     z = prior.distribution.sample(5, seed=8)
     np.testing.assert_allclose(
         again.distribution.log_prob(z), prior.distribution.log_prob(z), rtol=1e-6
@@ -112,33 +200,51 @@ def test_the_config_holds_every_argument(case) -> None:
 
 @keras.saving.register_keras_serializable("tests")
 class Holder(keras.Model):
-    """A model that holds a prior, as a VAE does."""
+    """A model that holds a prior, and the encoder that this may need, as a VAE does."""
 
-    def __init__(self, prior, **kwargs) -> None:
+    def __init__(self, prior, encoder=None, **kwargs) -> None:
         super().__init__(**kwargs)
         self.prior = prior
+        self.encoder = encoder
+        if encoder:
+            prior.bind(encoder)
 
     def call(self, x):
         return self.prior.distribution.log_prob(x)
 
     def get_config(self):
-        return {"prior": keras.saving.serialize_keras_object(self.prior)}
+        serialize = keras.saving.serialize_keras_object
+        return {"prior": serialize(self.prior), "encoder": serialize(self.encoder)}
 
     @classmethod
     def from_config(cls, config):
-        return cls(keras.saving.deserialize_keras_object(config["prior"]))
+        restore = keras.saving.deserialize_keras_object
+        return cls(**{name: restore(part) for name, part in config.items()})
 
 
 @every_prior
 def test_a_file_gives_the_same_numbers(case, tmp_path) -> None:
-    model = Holder(case.make())
-    z = tf.random.stateless_uniform((5, *model.prior.event_shape), [9, 9]) + 1
+    prior = case.make()
+    encoder = encoder_of(prior)
+    model = Holder(prior, encoder)
+    assert len(model.weights) == case.weights + (len(encoder.weights) if encoder else 0)
+    z = tf.constant(prior.distribution.sample(5, seed=9).numpy())
     expected = model(z)
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras", safe_mode=True)
     np.testing.assert_array_equal(loaded(z), expected)
     assert type(loaded.prior) is type(model.prior)
     assert loaded.prior.noise == case.noise
+    assert len(loaded.weights) == len(model.weights)
+
+
+@every_prior
+def test_the_distribution_crosses_the_boundary_of_a_graph(case) -> None:
+    prior = case.make()
+    outside = tf.function(lambda: prior.distribution, autograph=False)
+    z = prior.transform(noise_for(prior, (3,), [1, 2]))
+    expected = prior.distribution.log_prob(z)
+    np.testing.assert_allclose(outside().log_prob(z), expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,15 @@ The forms are registered here, for pairs that describe the same Gaussians in dif
 classes.
 """
 
+import contextlib
+from collections.abc import Callable
+
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-__all__ = ["closed_form_kl"]
+from tfvae.distributions.low_rank import MultivariateNormalLowRank
+
+__all__ = ["closed_form_kl", "kl_method", "register"]
 
 
 def closed_form_kl(q: tfd.Distribution, p: tfd.Distribution) -> tf.Tensor | None:
@@ -36,6 +41,27 @@ def closed_form_kl(q: tfd.Distribution, p: tfd.Distribution) -> tf.Tensor | None
         return tfd.kl_divergence(q, p)
     except NotImplementedError:
         return None
+
+
+def kl_method(q: tfd.Distribution, p: tfd.Distribution) -> str:
+    """Returns how KL(q || p) is computed for this pair.
+
+    Args:
+        q: As in `closed_form_kl`.
+        p: As in `closed_form_kl`.
+
+    Returns:
+        "analytic" where tfvae or TensorFlow Probability has a closed form, else
+        "monte_carlo": the mean of log q(z) - log p(z) over draws from q.
+
+    Example:
+    >>> q = tfp.distributions.Normal(0.0, 1.0)
+    >>> tfvae.distributions.kl_method(q, tfp.distributions.Normal(1.0, 1.0))
+    'analytic'
+    >>> tfvae.distributions.kl_method(q, tfp.distributions.Laplace(1.0, 1.0))
+    'monte_carlo'
+    """
+    return "monte_carlo" if closed_form_kl(q, p) is None else "analytic"
 
 
 def _normal_elements(p: tfd.Distribution) -> tfd.Independent:
@@ -102,8 +128,29 @@ def _broadcast(scale: tf.Tensor, loc: tf.Tensor) -> tf.Tensor:
     return tf.broadcast_to(scale, tf.shape(loc))
 
 
+def _low_rank_elements(
+    q: MultivariateNormalLowRank, p: tfd.Distribution, name: str | None = None
+) -> tf.Tensor:
+    """A diagonal plus low rank against independent elements.
+
+    KL = sum_i [ (v_i + (m_i - mu_i)^2) / (2 s_i^2) - 1/2 + log s_i ]
+         - 1/2 log det(diag(d^2) + U U^T),   v_i = d_i^2 + |U_i|^2
+    """
+    with tf.name_scope(name or "kl_low_rank_elements"):
+        base = _normal_elements(p).distribution
+        moment = q.variance() + tf.math.squared_difference(q.mean(), base.loc)
+        elements = 0.5 * (moment / tf.square(base.scale) - 1) + tf.math.log(base.scale)
+        return tf.reduce_sum(elements, axis=-1) - 0.5 * q.log_determinant()
+
+
+def register(q: type, p: type, function: Callable[..., tf.Tensor]) -> None:
+    """Registers a closed form once, also when the module is loaded again."""
+    # ValueError: the pair is registered already.
+    with contextlib.suppress(ValueError):
+        tfd.RegisterKL(q, p)(function)
+
+
 def _register() -> None:
-    """Registers each pair once, also when the module is loaded again."""
     full = tfd.MultivariateNormalLinearOperator
     pairs = {
         (tfd.Independent, full): _elements_full,
@@ -114,13 +161,12 @@ def _register() -> None:
         (full, tfd.Independent): _full_elements,
         (full, tfd.Sample): _full_elements,
         (tfd.MultivariateNormalTriL, tfd.MultivariateNormalDiag): _full_elements,
+        (MultivariateNormalLowRank, tfd.Independent): _low_rank_elements,
+        (MultivariateNormalLowRank, tfd.MultivariateNormalDiag): _low_rank_elements,
+        (MultivariateNormalLowRank, tfd.Sample): _low_rank_elements,
     }
     for (q, p), function in pairs.items():
-        # ValueError: the pair is registered already.
-        try:
-            tfd.RegisterKL(q, p)(function)
-        except ValueError:
-            continue
+        register(q, p, function)
 
 
 _register()

@@ -3,7 +3,8 @@
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from tfvae._math import LOG_2PI, traces_builtins_only
+from tfvae._builtins import traces_builtins_only
+from tfvae._math import LOG_2PI
 
 __all__ = ["MultivariateNormalTriL", "Normal"]
 

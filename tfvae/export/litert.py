@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfvae._math import builtins_only
+from tfvae._builtins import builtins_only
 from tfvae.export.check import compare, inputs_for
 from tfvae.export.placing import place
 from tfvae.export.saved_model import write_saved_model

@@ -2,7 +2,7 @@
 
 Each takes named tensors and returns a dict of named tensors:
 
-    encode(x)         mean, stddev and the posterior's own parameters
+    encode(x)         mean, stddev (where known) and the posterior's own parameters
     decode(z)         mean and the likelihood's own parameters
     reconstruct(x)    mean
     sample            x
@@ -106,11 +106,15 @@ def with_noise(vae: Any, batch_size: int, num_samples: int) -> dict[str, Signatu
             f"{prior!r} has none for {vae.prior}. Export as a SavedModel instead."
         )
     dtype = vae.posterior_layer.variable_dtype
-    latent = (batch_size, *vae.posterior_layer.event_shape)
     x = _x(vae, batch_size)
-    noise_x = tf.TensorSpec(x.shape, dtype, "noise_x")
-    noise_z = tf.TensorSpec(latent, dtype, "noise_z")
-    many = tf.TensorSpec((num_samples, *latent), dtype, "noise_z")
+
+    def noise(name: str, source: Any, *lead: int) -> tf.TensorSpec:
+        return tf.TensorSpec((*lead, batch_size, *source.noise_shape), dtype, name)
+
+    noise_x = noise("noise_x", vae.likelihood_layer)
+    noise_prior = noise("noise_z", prior)
+    one = noise("noise_z", vae.posterior_layer)
+    many = noise("noise_z", vae.posterior_layer, num_samples)
 
     def terms(x: tf.Tensor, noise: tf.Tensor) -> Terms:
         q = vae.encode(x)
@@ -129,8 +133,8 @@ def with_noise(vae: Any, batch_size: int, num_samples: int) -> dict[str, Signatu
         return {"x": vae.likelihood_layer.transform(likelihood, noise_x)[0]}
 
     return _without_draws(vae, batch_size) | {
-        "sample": Signature(sample, [noise_z, noise_x]),
-        "elbo": Signature(elbo, [x, noise_z]),
+        "sample": Signature(sample, [noise_prior, noise_x]),
+        "elbo": Signature(elbo, [x, one]),
         "log_prob": Signature(log_prob, [x, many]),
     }
 
@@ -143,8 +147,9 @@ def _without_draws(vae: Any, batch_size: int | None) -> dict[str, Signature]:
 
     def encode(x: tf.Tensor) -> Tensors:
         q = vae.encode(x)
-        spread = {"mean": posterior.location(q), "stddev": q.stddev()}
-        return spread | _parameters(posterior, q)
+        stddev = posterior.stddev(q)
+        spread = {} if stddev is None else {"stddev": stddev}
+        return {"mean": posterior.location(q)} | spread | _parameters(posterior, q)
 
     def decode(z: tf.Tensor) -> Tensors:
         p = vae.decode(z)
@@ -172,10 +177,8 @@ def _elbo(reconstruction: tf.Tensor, kl: tf.Tensor) -> Tensors:
 
 def _parameters(layer: DistributionLayer, p: tfd.Distribution) -> Tensors:
     """The layer's own parameters; one shared by the batch gets the event's shape."""
-    full = layer.location(p)
+    full = tf.shape(layer.location(p))
     return {
-        name: tf.broadcast_to(value, tf.shape(full))
-        if value.shape.rank <= len(layer.event_shape)
-        else value
+        name: tf.broadcast_to(value, full) if layer.is_shared(name) else value
         for name, value in layer.parameters(p).items()
     }

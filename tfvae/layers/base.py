@@ -25,9 +25,10 @@ class DistributionLayer(keras.layers.Layer, abc.ABC):
 
     It owns the projection. Features [B, F] are projected to the parameters of the
     whole event. Features [B, *event_shape[:-1], F], such as the image that a
-    convolution leaves, are projected along the last axis alone (families whose
-    elements are not independent take the first form only). With `projection=None` the features are the raw parameters themselves, in either
-    form, in the order of the constructor of the distribution.
+    convolution leaves, are projected along the last axis alone; families whose
+    elements are not independent take the first form only. With `projection=None` the
+    features are the raw parameters themselves, in either form, in the order of the
+    constructor of the distribution.
 
     Projection and parameters have the layer's variable dtype: float32 under the
     mixed policies, float64 under "float64".
@@ -68,6 +69,9 @@ class DistributionLayer(keras.layers.Layer, abc.ABC):
 
     location_is_mean: ClassVar[bool] = True
     """Whether `location` is the mean."""
+
+    takes_data: ClassVar[bool] = False
+    """Whether `observe` takes a parameter from the data: for likelihoods alone."""
 
     bits_per_dimension: ClassVar[bool] = False
     """Whether the bound is also reported as bits for each number of the data."""
@@ -221,7 +225,7 @@ class DistributionLayer(keras.layers.Layer, abc.ABC):
         return q.mean()
 
     def stddev(self, q: tfd.Distribution) -> tf.Tensor | None:
-        """Returns the standard deviations [*batch, *event]; None where none is known."""
+        """Returns the standard deviations [*batch, *event], or None if unknown."""
         return q.stddev()
 
     def sample_and_log_prob(

@@ -23,13 +23,18 @@ class Normal(DistributionLayer):
         log p(x) = sum_i [ -(x_i - loc_i)^2 / (2 scale_i^2) - log scale_i
                            - 1/2 log(2 pi) ]
 
-    Learned scales are `softplus(raw) + 1e-6`.
+    Learned scales are `softplus(raw) + 1e-6`. An optimal scale is not learned by
+    gradients: in training it is the one that maximises the likelihood of the batch,
+
+        scale^2 = mean of (x - loc)^2 over draws, batch and elements,
+
+    and a moving mean of its square is kept for use outside of training.
 
     Args:
         event_shape: Shape of one event: a positive int or a non-empty sequence.
         scale: "elementwise", a scale for each element that depends on the features;
-            "shared", one trainable number; or a fixed positive number. Default:
-            "elementwise".
+            "shared", one trainable number; "optimal", for likelihoods; or a fixed
+            positive number. Default: "elementwise".
         **kwargs: Arguments of `DistributionLayer`.
 
     Raises:
@@ -42,7 +47,9 @@ class Normal(DistributionLayer):
     (TensorShape([8]), TensorShape([2]))
 
     Reference: Kingma and Welling, "Auto-encoding variational Bayes", 2014,
-    https://arxiv.org/abs/1312.6114.
+    https://arxiv.org/abs/1312.6114; for the optimal scale Rybkin, Daniilidis and
+    Levine, "Simple and effective VAE training with calibrated decoders", 2021,
+    https://arxiv.org/abs/2006.13202.
     """
 
     noise = "normal"
@@ -56,7 +63,8 @@ class Normal(DistributionLayer):
     ) -> None:
         super().__init__(event_shape, **kwargs)
         if isinstance(scale, str):
-            self.scale = _checks.one_of("scale", scale, ("elementwise", "shared"))
+            options = ("elementwise", "shared", "optimal")
+            self.scale = _checks.one_of("scale", scale, options)
         else:
             self.scale = _checks.finite_number("scale", scale, above=0)
 
@@ -67,6 +75,18 @@ class Normal(DistributionLayer):
                 initializer=keras.initializers.Constant(RAW_ONE),
                 autocast=False,
                 name="raw_scale",
+            )
+        elif self.scale == "optimal":
+            self.variance, self.batches = (
+                self.add_weight(
+                    shape=(),
+                    initializer=initializer,
+                    trainable=False,
+                    autocast=False,
+                    aggregation="mean",
+                    name=name,
+                )
+                for name, initializer in (("variance", "ones"), ("batches", "zeros"))
             )
 
     def _raw_shapes(self) -> dict[str, tuple[int, ...]]:
@@ -80,6 +100,8 @@ class Normal(DistributionLayer):
             scale = positive(raw["scale"])
         elif self.scale == "shared":
             scale = positive(tf.convert_to_tensor(self.raw_scale))
+        elif self.scale == "optimal":
+            scale = tf.sqrt(tf.convert_to_tensor(self.variance))
         else:
             scale = tf.constant(self.scale, raw["loc"].dtype)
         return {"loc": raw["loc"], "scale": scale}
@@ -90,6 +112,26 @@ class Normal(DistributionLayer):
     def parameters(self, q: tfd.Distribution) -> dict[str, tf.Tensor]:
         """Returns `loc` [*batch, *event] and `scale`, like `loc` or a scalar."""
         return {"loc": q.distribution.loc, "scale": q.distribution.scale}
+
+    @property
+    def takes_data(self) -> bool:  # type: ignore[override]
+        """Whether the scale is found from the data."""
+        return self.scale == "optimal"
+
+    def _observe(
+        self, q: tfd.Distribution, x: tf.Tensor, training: bool
+    ) -> tfd.Distribution:
+        if not (self.takes_data and training):
+            return q
+        loc = q.distribution.loc
+        variance = tf.reduce_mean(tf.math.squared_difference(x, loc))
+        variance = tf.maximum(variance, MIN_SCALE**2)
+        # The mean of all batches at first, and of about the last hundred later.
+        share = tf.maximum(1 / (self.batches + 1), MEMORY)
+        step = tf.cast(share, variance.dtype) * (variance - self.variance)
+        self.variance.assign_add(tf.stop_gradient(step))
+        self.batches.assign_add(1)
+        return self._distribution(loc=loc, scale=tf.sqrt(variance))
 
     def _transform(
         self, q: tfd.Distribution, noise: tf.Tensor
@@ -103,6 +145,9 @@ class Normal(DistributionLayer):
         """Returns the arguments of the constructor."""
         return super().get_config() | {"scale": self.scale}
 
+
+MEMORY = 0.01
+"""The least weight of a batch in the moving mean of optimal variances."""
 
 RAW_ONE = math.log(math.expm1(1 - MIN_SCALE))
 """The raw value of a scale of one, where a shared scale starts."""

@@ -61,7 +61,20 @@ class ELBO(Objective):
         self.kl = _checks.one_of("kl", kl, KL_METHODS)
 
     def estimate(self, terms: Terms, context: Context) -> Estimate:
-        """Returns the bound and the losses, all [B], nats."""
+        """Returns the bound and the losses, all [B], nats.
+
+        Raises:
+            ValueError: If it is for training, and draws from the posterior carry no
+                gradient to its parameters.
+        """
+        layer = terms.posterior_layer
+        if context.training and not layer.reparameterized:
+            raise ValueError(
+                "The ELBO is trained through the draws of z, and those of "
+                f"{layer!r} carry no gradient to its parameters. Use a posterior that "
+                "is reparameterised, such as tfvae.layers.Normal or "
+                "tfvae.layers.RelaxedOneHotCategorical."
+            )
         reconstruction, kl = terms.reconstruction, terms.kl(self.kl)
         beta = self.beta(context.step) if callable(self.beta) else self.beta
         bound = reconstruction - tf.cast(beta, kl.dtype) * kl

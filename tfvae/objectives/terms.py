@@ -7,7 +7,7 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from tfvae import _checks
-from tfvae.distributions import closed_form_kl
+from tfvae.distributions import closed_form_kl, kl_method
 from tfvae.layers import DistributionLayer
 
 __all__ = ["KL_METHODS", "Terms"]
@@ -62,6 +62,11 @@ class Terms:
     def reconstruction(self) -> tf.Tensor:
         """E_q[log p(x|z)], the mean over the draws: [B], nats."""
         return tf.reduce_mean(self.log_likelihood, axis=0)
+
+    @property
+    def kl_method(self) -> str:
+        """What `kl()` uses for this pair: "analytic" or "monte_carlo"."""
+        return kl_method(self.posterior, self.prior)
 
     def kl(self, method: str = "auto") -> tf.Tensor:
         """KL(q(z|x) || p(z)) of each example.

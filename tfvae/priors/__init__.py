@@ -2,6 +2,23 @@
 
 from tfvae.priors.base import Prior
 from tfvae.priors.fixed import Fixed
+from tfvae.priors.flow import Flow
+from tfvae.priors.gaussian_mixture import GaussianMixture
+from tfvae.priors.normal import Normal
+from tfvae.priors.relaxed_uniform import RelaxedUniform
 from tfvae.priors.standard_normal import StandardNormal
+from tfvae.priors.uniform_sphere import UniformSphere
+from tfvae.priors.vamp import Interval, VampPrior
 
-__all__ = ["Fixed", "Prior", "StandardNormal"]
+__all__ = [
+    "Fixed",
+    "Flow",
+    "GaussianMixture",
+    "Interval",
+    "Normal",
+    "Prior",
+    "RelaxedUniform",
+    "StandardNormal",
+    "UniformSphere",
+    "VampPrior",
+]

@@ -71,6 +71,18 @@ class Fixed(Prior):
         return self._distribution
 
     @property
+    def measure(self) -> str:  # type: ignore[override]
+        """What the density is one of, as far as the class of the distribution says."""
+        p = self._distribution
+        while isinstance(p, _WRAPPERS):
+            mixture = isinstance(p, tfd.MixtureSameFamily)
+            p = p.components_distribution if mixture else p.distribution
+        for measure, classes in _MEASURES.items():
+            if isinstance(p, classes):
+                return measure
+        return "lebesgue"
+
+    @property
     def noise(self) -> str | None:
         """What `transform` takes: "normal" for Gaussians, "uniform" for quantiles."""
         return self._noise
@@ -127,6 +139,34 @@ class Fixed(Prior):
             ) from error
         return cls(**config | {"distribution": distribution})
 
+
+_WRAPPERS = (
+    tfd.Independent,
+    tfd.MixtureSameFamily,
+    tfd.Sample,
+    tfd.BatchReshape,
+    tfd.BatchBroadcast,
+)
+
+_MEASURES = {
+    "sphere": (tfd.VonMisesFisher, tfd.SphericalUniform, tfd.PowerSpherical),
+    "simplex": (tfd.RelaxedOneHotCategorical, tfd.Dirichlet),
+    "counting": (
+        tfd.Bernoulli,
+        tfd.BetaBinomial,
+        tfd.Binomial,
+        tfd.Categorical,
+        tfd.DirichletMultinomial,
+        tfd.Geometric,
+        tfd.Multinomial,
+        tfd.NegativeBinomial,
+        tfd.OneHotCategorical,
+        tfd.Poisson,
+        tfd.Skellam,
+        tfd.Zipf,
+        tfvae.distributions.Binomial,
+    ),
+}
 
 _GAUSSIANS = (tfd.MultivariateNormalDiag, tfd.MultivariateNormalTriL)
 

@@ -65,7 +65,7 @@ class Case:
 
     @property
     def reparameterized(self) -> bool:
-        return self.cls.reparameterized
+        return self.layer(self.event()).reparameterized
 
     def layer(self, event_shape: int | Sequence[int], **kwargs: Any) -> Any:
         make = self.make or self.cls

@@ -19,6 +19,7 @@ CASES = [
     _normal("elementwise"),
     _normal("shared"),
     _normal(0.3),
+    _normal("optimal"),
     Case(
         "multivariate-normal",
         tfvae.layers.MultivariateNormalTriL,

@@ -21,8 +21,8 @@ class Normal(Drawn):
         loc = raw[:, : self.size]
         if self.scale == "elementwise":
             return {"loc": loc, "scale": smallest_scale(raw[:, self.size :])}
-        # A shared scale starts at one.
-        return {"loc": loc, "scale": np.array(1.0 if self.scale == "shared" else 0.3)}
+        # A shared scale and an optimal one start at one.
+        return {"loc": loc, "scale": np.array(0.3 if self.scale == 0.3 else 1.0)}
 
     def log_prob(self, x: Array, p: Parameters) -> Array:
         return stats.norm.logpdf(x, p["loc"], p["scale"]).sum(-1)

@@ -1,0 +1,73 @@
+"""Likelihood, posterior and prior in combination: trained, used, saved and exported.
+
+By default a set that holds every pair of two of them; `--full-grid` takes all.
+"""
+
+import keras
+import numpy as np
+import pytest
+from support.grid import PRIORS, Combination, full, pairwise
+from support.layer_cases import CASES
+
+import tfvae
+
+# Signatures that LiteRT has no builtin operation for, and how the export says so.
+WITHOUT_BUILTIN: dict[str, str] = {}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "combination" in metafunc.fixturenames:
+        every = metafunc.config.getoption("--full-grid")
+        chosen = full() if every else pairwise()
+        metafunc.parametrize("combination", chosen, ids=str)
+
+
+def mean_elbo(vae: tfvae.VAE, x: np.ndarray) -> float:
+    values = vae.elbo(x, num_samples=4, seed=1)
+    assert np.all(np.isfinite(values))
+    return float(np.mean(values))
+
+
+def test_the_grid_is_whole() -> None:
+    """Every pair is there, and every public layer and prior."""
+    used = {type(one.model().likelihood_layer) for one in chosen_by("likelihood")}
+    used |= {type(one.model().posterior_layer) for one in chosen_by("posterior")}
+    assert {case.cls for case in CASES} <= used
+    public = {getattr(tfvae.priors, name) for name in tfvae.priors.__all__}
+    public = {cls for cls in public if issubclass(cls, tfvae.priors.Prior)}
+    public -= {tfvae.priors.Prior, tfvae.priors.Fixed}
+    assert public == {type(one.model().prior_layer) for one in chosen_by("prior")}
+    assert len(PRIORS) > len(public)  # both kinds of flow
+
+
+def chosen_by(part: str) -> list[Combination]:
+    """One combination for each name of a part."""
+    return list({getattr(one, part): one for one in pairwise()}.values())
+
+
+def test_combination(combination, tmp_path) -> None:
+    x, vae = combination.data(), combination.model()
+    before = mean_elbo(vae, x)
+    vae.compile(keras.optimizers.Adam(0.02))
+    vae.fit(x, batch_size=32, epochs=8, verbose=0)
+    assert mean_elbo(vae, x) > before
+
+    log_prob = vae.log_prob(x[:5], num_samples=8, seed=2)
+    assert np.all(np.isfinite(log_prob))
+    drawn = vae.sample(5, seed=3)
+    assert drawn.shape == (5, *x.shape[1:])
+    assert not np.any(vae.likelihood_layer.unsupported(drawn))
+
+    vae.save(tmp_path / "vae.keras")
+    loaded = keras.models.load_model(tmp_path / "vae.keras")
+    np.testing.assert_array_equal(loaded.log_prob(x[:5], 8, 2), log_prob)
+
+    # Each export compares its signatures with the model before it writes anything.
+    vae.export(tmp_path / "1", num_samples=4)
+    missing = WITHOUT_BUILTIN.get(combination.likelihood)
+    missing = missing or WITHOUT_BUILTIN.get(combination.prior)
+    if missing is None:
+        vae.export(tmp_path / "vae.tflite", format="litert", num_samples=4)
+    else:
+        with pytest.raises(ValueError, match=missing):
+            vae.export(tmp_path / "vae.tflite", format="litert", num_samples=4)
