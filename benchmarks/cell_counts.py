@@ -80,7 +80,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", help="a .npz with the CSR parts of a matrix of counts")
     parser.add_argument("--genes", type=int, default=1000)
-    parser.add_argument("--epochs", type=int, default=200)
+    parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--samples", type=int, default=1000)
@@ -99,7 +99,7 @@ def main() -> None:
             seconds += common.train(
                 vae,
                 common.batches(x[part != left_out], options.batch_size, seed=0),
-                epochs=options.epochs,
+                steps=options.steps,
                 learning_rate=options.learning_rate,
             )
             found.append(common.evidence(vae, x[part == left_out], options.samples))

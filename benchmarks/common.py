@@ -1,7 +1,6 @@
 """What the benchmarks share: arrays, batches, one training run, one measurement."""
 
 import time
-from typing import Any
 
 import keras
 import numpy as np
@@ -33,23 +32,26 @@ def train(
     vae: tfvae.VAE,
     data: tf.data.Dataset,
     *,
-    epochs: int,
+    steps: int,
     learning_rate: float = 1e-3,
-    objective: Any = None,
 ) -> float:
     """Trains with Adam, its rate falling along a cosine, and returns the seconds."""
-    steps = int(data.cardinality())
-    rate = keras.optimizers.schedules.CosineDecay(learning_rate, epochs * steps)
-    vae.compile(
-        optimizer=keras.optimizers.Adam(rate),
-        objective=objective,
-        steps_per_execution=min(steps, 50),
-    )
+    rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
+    vae.compile(keras.optimizers.Adam(rate), steps_per_execution=50)
     started = time.monotonic()
+    # Rounds of many steps, so that small data do not cost the start of many epochs.
     vae.fit(
-        data, epochs=epochs, verbose=0, callbacks=[keras.callbacks.TerminateOnNaN()]
+        data.repeat(),
+        epochs=max(1, steps // ROUND),
+        steps_per_epoch=min(steps, ROUND),
+        verbose=0,
+        callbacks=[keras.callbacks.TerminateOnNaN()],
     )
     return time.monotonic() - started
+
+
+ROUND = 500
+"""Steps between two looks at the loss."""
 
 
 def evidence(

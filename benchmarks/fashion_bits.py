@@ -94,10 +94,11 @@ def main() -> None:
     for name in options.only or ROWS:
         keras.utils.set_random_seed(0)
         vae = model(ROWS[name]())
+        data = common.batches(x, options.batch_size, seed=0)
         seconds = common.train(
             vae,
-            common.batches(x, options.batch_size, seed=0),
-            epochs=options.epochs,
+            data,
+            steps=options.epochs * int(data.cardinality()),
             learning_rate=options.learning_rate,
         )
         nats = common.evidence(vae, x_test, options.samples)

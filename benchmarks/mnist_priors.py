@@ -90,7 +90,7 @@ def main() -> None:
         seconds = common.train(
             vae,
             tfvae.datasets.binarize(data, seed=0),
-            epochs=options.epochs,
+            steps=options.epochs * int(data.cardinality()),
             learning_rate=options.learning_rate,
         )
         found = common.evidence(vae, x_test, options.samples)

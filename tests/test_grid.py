@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from support.grid import PRIORS, Combination, full, pairwise
 from support.layer_cases import CASES
+from support.training import assert_same_weights
 
 import tfvae
 
@@ -29,12 +30,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("combination", chosen, ids=str)
 
 
-def mean_elbo(vae: tfvae.VAE, x: np.ndarray) -> float:
-    values = vae.elbo(x, num_samples=4, seed=1)
-    assert np.all(np.isfinite(values))
-    return float(np.mean(values))
-
-
 def test_the_grid_is_whole() -> None:
     """Every pair is there, and every public layer and prior."""
     used = {type(one.model().likelihood_layer) for one in chosen_by("likelihood")}
@@ -49,10 +44,10 @@ def test_the_grid_is_whole() -> None:
 
 def test_combination(combination, tmp_path, request) -> None:
     x, vae = combination.data(), combination.model()
-    before = mean_elbo(vae, x)
     vae.compile(keras.optimizers.Adam(0.02))
-    vae.fit(x, batch_size=32, epochs=8, verbose=0)
-    assert mean_elbo(vae, x) > before
+    history = vae.fit(x, batch_size=32, epochs=20, verbose=0).history["elbo"]
+    assert np.all(np.isfinite(history))
+    assert np.mean(history[-4:]) > history[0]
 
     log_prob = vae.log_prob(x[:5], num_samples=8, seed=2)
     assert np.all(np.isfinite(log_prob))
@@ -62,9 +57,9 @@ def test_combination(combination, tmp_path, request) -> None:
 
     vae.save(tmp_path / "vae.keras")
     loaded = keras.models.load_model(tmp_path / "vae.keras")
-    np.testing.assert_array_equal(loaded.log_prob(x[:5], 8, 2), log_prob)
-
+    assert_same_weights(loaded, vae)
     if combination in EXPORTED or request.config.getoption("--full-grid"):
+        np.testing.assert_array_equal(loaded.log_prob(x[:5], 8, 2), log_prob)
         # Each export compares its signatures with the model before it writes anything.
         vae.export(tmp_path / "1", num_samples=4)
         vae.export(tmp_path / "vae.tflite", format="litert", num_samples=4)

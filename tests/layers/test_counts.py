@@ -111,6 +111,13 @@ def test_the_reference_total_is_a_mean_and_then_a_moving_one() -> None:
     assert all(not weight.trainable for weight in (layer.total, layer.steps))
 
 
+def test_a_replica_without_examples_leaves_the_reference_total_as_it_is() -> None:
+    layer = Poisson(2, library_size="observed")
+    for x in (np.full((3, 2), 20, np.float32), np.zeros((0, 2), np.float32)):
+        layer.observe(layer(x), x, training=True)
+    np.testing.assert_allclose(layer.total, 40, rtol=1e-6)
+
+
 def test_a_conditional_poisson_is_a_multinomial_but_for_its_total() -> None:
     rng = np.random.default_rng(4)
     layer = Poisson(4, library_size="observed", projection=None, dtype="float64")

@@ -38,6 +38,15 @@ def test_it_finds_the_noise_of_the_data(jit_compile) -> None:
     np.testing.assert_allclose(p.log_prob(x[:3]), expected, rtol=1e-5)
 
 
+def test_a_replica_without_examples_leaves_it_as_it_is() -> None:
+    layer = tfvae.layers.Normal(4, scale="optimal")
+    none = np.zeros((0, 4), "float32")
+    layer.observe(layer(data(50)), data(50), training=True)
+    kept = float(layer.variance.numpy())
+    layer.observe(layer(none), none, training=True)
+    assert layer.variance.numpy() == kept != 1
+
+
 def test_in_training_it_is_that_of_the_batch() -> None:
     x, layer = data(50), tfvae.layers.Normal(4, scale="optimal")
     vae = model(layer)

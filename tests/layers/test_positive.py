@@ -121,3 +121,16 @@ def test_supports() -> None:
     np.testing.assert_array_equal(beta.unsupported(x), [1, 0, 0, 1, 1])
     assert np.all(beta.unsupported([0, 1]))
     assert np.all(beta.unsupported([False, True]))
+
+
+@pytest.mark.parametrize("cls", [Gamma, Beta])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_support_is_that_of_the_precision(cls, dtype) -> None:
+    """A number that becomes an end of the support when it is rounded is refused."""
+    layer = cls(5, dtype=dtype)
+    x = np.array([[1e-50, 1e-41, 2e-38, 0.5, 1 - 1e-9]])
+    rounds = [True, True, False, False, cls is Beta]
+    expected = [rounds if dtype == "float32" else [False] * 5]
+    np.testing.assert_array_equal(layer.unsupported(x), expected)
+    log_density = layer(np.zeros((1, 2))).distribution.log_prob(x.astype(dtype))
+    np.testing.assert_array_equal(np.isfinite(log_density), ~np.array(expected))

@@ -69,6 +69,43 @@ def test_gradients_are_those_of_the_components_one_by_one(scale) -> None:
         np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-5 * size)
 
 
+@pytest.mark.parametrize("scale", [1e-6, 1.0], ids=["one by one", "written out"])
+@pytest.mark.parametrize("jit_compile", [False, True], ids=["graph", "xla"])
+def test_a_batch_of_unknown_size_has_a_gradient(scale, jit_compile) -> None:
+    """XLA knows its size only once it runs, as of the last batch of an epoch."""
+    parts = components(4, 1.0, scale)
+
+    @tf.function(
+        input_signature=[tf.TensorSpec([None, 4])],
+        jit_compile=jit_compile,
+        autograph=False,
+    )
+    def gradients(z):
+        inputs = [z, *map(tf.constant, parts)]
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            weights, loc, scales = inputs[1:]
+            p = mixture(weights, tfd.Independent(Normal(loc, scales), 1))
+            log_p = p.log_prob(z)
+        return tape.gradient(log_p, inputs)
+
+    for count in (1, 7):
+        near = RNG.normal(size=(count, 4)).astype("float32")
+        z = parts[1][:count] + parts[2][:count] * near
+        wide = [tf.constant(value, tf.float64) for value in (z, *parts)]
+        with tf.GradientTape() as tape:
+            tape.watch(wide)
+            at, weights, loc, scales = wide
+            squares = tf.square((at[:, None] - loc) / scales)
+            elements = -0.5 * squares - tf.math.log(scales)
+            log_parts = tf.nn.log_softmax(weights) + tf.reduce_sum(elements, -1)
+            log_p = tf.reduce_logsumexp(log_parts, axis=-1)
+        exact = tape.gradient(log_p, wide)
+        for actual, expected in zip(gradients(z), exact, strict=True):
+            size = np.max(np.abs(expected))
+            np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-5 * size)
+
+
 def test_events_of_several_axes_and_one_scale() -> None:
     logits, loc, _ = components(6, 1.0, 1.0)
     p = mixture(logits, tfd.Independent(Normal(loc.reshape(30, 3, 2), 0.7), 2))

@@ -5,9 +5,13 @@ from typing import Any
 
 import tensorflow as tf
 import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from tfvae._builtins import log1p
+from tfvae.distributions.kl import register
 from tfvae.distributions.saddle_point import (
+    deviance,
+    divergence_at_mean,
     in_double,
     log_power,
     stirling_error,
@@ -84,3 +88,34 @@ class Beta(tfp.distributions.Beta):
         peak += 0.5 * tf.math.log(a / n * b / (2 * math.pi))
         value = peak + inner
         return tf.where(inside, value, tf.constant(-math.inf, value.dtype))
+
+
+def _kl(q: tfd.Beta, p: tfd.Beta, name: str | None = None) -> tf.Tensor:
+    """Closed form, in double precision.
+
+    The terms of the formula in TensorFlow Probability are of the size of `n log(n)`: in
+    float32 it is off by more than 0.005 nats at concentrations of 8000.
+    """
+    with tf.name_scope(name or "kl_beta_beta"):
+        concentrations = (
+            *(q.concentration1, q.concentration0),
+            *(p.concentration1, p.concentration0),
+        )
+        return in_double(_divergence, *map(tf.convert_to_tensor, concentrations))
+
+
+def _divergence(a: tf.Tensor, b: tf.Tensor, c: tf.Tensor, d: tf.Tensor) -> tf.Tensor:
+    """Of Beta(a, b) from Beta(c, d), with n = a + b and m = c + d.
+
+    deviance(c, m a / n) + deviance(d, m b / n) + divergence_at_mean(a, c)
+    + divergence_at_mean(b, d) - divergence_at_mean(n, m)
+    """
+    n, m = a + b, c + d
+    excess = (b * c - a * d) / n
+    value = deviance(c, a / n * m, excess) + deviance(d, b / n * m, -excess)
+    value += divergence_at_mean(a, c) + divergence_at_mean(b, d)
+    return value - divergence_at_mean(n, m)
+
+
+register(Beta, tfd.Beta, _kl)
+register(tfd.Beta, Beta, _kl)

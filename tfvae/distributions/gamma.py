@@ -5,8 +5,12 @@ from typing import Any
 
 import tensorflow as tf
 import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
+from tfvae.distributions.kl import register
 from tfvae.distributions.saddle_point import (
+    deviance,
+    divergence_at_mean,
     in_double,
     log_power,
     stirling_error,
@@ -75,3 +79,23 @@ class Gamma(tfp.distributions.Gamma):
         peak = 0.5 * tf.math.log(a / (2 * math.pi)) - stirling_error(a)
         value = peak + log_power(tf.math.log(x), a, b, b * x, excess)
         return tf.where(inside, value, tf.constant(-math.inf, value.dtype))
+
+
+def _kl(q: tfd.Gamma, p: tfd.Gamma, name: str | None = None) -> tf.Tensor:
+    """Closed form, in double precision.
+
+    The terms of the formula in TensorFlow Probability are of the size of `a log(a)`: in
+    float32 it is off by more than 0.1 nats at a concentration of 86,000.
+    """
+    with tf.name_scope(name or "kl_gamma_gamma"):
+        numbers = (q.concentration, q.rate, p.concentration, p.rate)
+        return in_double(_divergence, *map(tf.convert_to_tensor, numbers))
+
+
+def _divergence(a: tf.Tensor, b: tf.Tensor, c: tf.Tensor, d: tf.Tensor) -> tf.Tensor:
+    """Of Gamma(a, b) from Gamma(c, d)."""
+    return deviance(c, a / b * d) + divergence_at_mean(a, c)
+
+
+register(Gamma, tfd.Gamma, _kl)
+register(tfd.Gamma, Gamma, _kl)

@@ -5,7 +5,7 @@
 TensorFlow Probability registers a closed form for `Independent(Normal)` against
 itself and for the multivariate normals against each other, but none across the two.
 The forms are registered here, for pairs that describe the same Gaussians in different
-classes.
+classes. That of two normals is registered again, to be exact in float32.
 """
 
 import contextlib
@@ -14,7 +14,9 @@ from collections.abc import Callable
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
+from tfvae._builtins import expm1
 from tfvae.distributions.low_rank import MultivariateNormalLowRank
+from tfvae.distributions.normal import Normal
 
 __all__ = ["closed_form_kl", "kl_method", "register"]
 
@@ -69,12 +71,27 @@ def _normal_elements(p: tfd.Distribution) -> tfd.Independent:
     if isinstance(p, tfd.Independent) and isinstance(p.distribution, tfd.Normal):
         return p
     if isinstance(p, tfd.MultivariateNormalDiag):
-        return tfd.Independent(tfd.Normal(p.mean(), p.stddev()), 1)
+        return tfd.Independent(Normal(p.mean(), p.stddev()), 1)
     if isinstance(p, tfd.Sample) and isinstance(p.distribution, tfd.Normal):
         rank = p.event_shape.rank
-        return tfd.Independent(tfd.Normal(p.mean(), p.stddev()), rank)
+        return tfd.Independent(Normal(p.mean(), p.stddev()), rank)
     # The pair is registered by its outer classes, but this one holds no normals.
     raise NotImplementedError(f"No closed form for {type(p).__name__}.")
+
+
+def _normal_normal(q: tfd.Normal, p: tfd.Normal, name: str | None = None) -> tf.Tensor:
+    """Two numbers.
+
+        KL = ((m - mu) / s)^2 / 2 + (e^(2 r) - 1) / 2 - r,   r = log(sigma / s)
+
+    TensorFlow Probability subtracts `m / s - mu / s`, which in float32 is off by more
+    than 1e-3 of the divergence at `m = 200` and `s = 0.001`.
+    """
+    with tf.name_scope(name or "kl_normal_normal"):
+        scale = tf.convert_to_tensor(p.scale)
+        log_ratio = tf.math.log(q.scale) - tf.math.log(scale)
+        gap = tf.square((q.loc - p.loc) / scale)
+        return 0.5 * gap + 0.5 * expm1(2 * log_ratio) - log_ratio
 
 
 def _elements_elements(
@@ -153,6 +170,8 @@ def register(q: type, p: type, function: Callable[..., tf.Tensor]) -> None:
 def _register() -> None:
     full = tfd.MultivariateNormalLinearOperator
     pairs = {
+        (Normal, tfd.Normal): _normal_normal,
+        (tfd.Normal, Normal): _normal_normal,
         (tfd.Independent, full): _elements_full,
         (tfd.Independent, tfd.MultivariateNormalDiag): _elements_elements,
         (tfd.Independent, tfd.Sample): _elements_elements,

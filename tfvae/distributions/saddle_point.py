@@ -19,6 +19,7 @@ from tfvae._builtins import traces_builtins_only
 __all__ = [
     "deviance",
     "digamma_error",
+    "divergence_at_mean",
     "in_double",
     "log1p_error",
     "log_power",
@@ -119,6 +120,15 @@ def log_ratio(x: tf.Tensor, mean: tf.Tensor, excess: tf.Tensor) -> tf.Tensor:
     near = tf.abs(share) < 0.5
     far = tf.math.log(tf.where(near, tf.ones_like(x), x / mean))
     return tf.where(near, tf.math.log1p(tf.where(near, share, 0.0)), far)
+
+
+def divergence_at_mean(a: tf.Tensor, c: tf.Tensor) -> tf.Tensor:
+    """Returns the divergence of Gamma(a, a) from Gamma(c, c), whose means are one.
+
+    log Gamma(c) - log Gamma(a) + (a - c) psi(a) + c log(a / c) + c - a
+    """
+    value = 0.5 * (tf.math.log(a) - tf.math.log(c)) + (a - c) * digamma_error(a)
+    return value + stirling_error(c) - stirling_error(a)
 
 
 def log1p_error(t: tf.Tensor, one_more: tf.Tensor) -> tf.Tensor:

@@ -76,4 +76,6 @@ class Beta(DistributionLayer):
     def _in_support(self, x: tf.Tensor) -> tf.Tensor:
         if not x.dtype.is_floating:
             return tf.zeros_like(x, dtype=tf.bool)
-        return (x > 0) & (x < 1)
+        # In the precision of the density, where the ends are nearer.
+        x = tf.cast(x, self.variable_dtype)
+        return (x >= np.finfo(self.variable_dtype).tiny) & (x < 1)

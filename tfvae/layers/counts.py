@@ -138,18 +138,21 @@ class CountsLayer(DistributionLayer):
         axes = list(range(-len(self.event_shape), 0))
         total = tf.reduce_sum(tf.cast(x, self.variable_dtype), axes, keepdims=True)
         if training:
-            self._remember(tf.reduce_mean(tf.math.log1p(total)))
+            self._remember(tf.math.log1p(total))
         parameters = self.parameters(q)
         rate = parameters["rate"]
         rate *= total / tf.reduce_sum(rate, axes, keepdims=True)
         return self._distribution(**(parameters | {"rate": rate}))
 
-    def _remember(self, log_total: tf.Tensor) -> None:
+    def _remember(self, log_totals: tf.Tensor) -> None:
         """A plain mean at first, then a moving average."""
         step = tf.convert_to_tensor(self.steps) + 1
         share = tf.maximum(1 - MEMORY, 1 / step)
         known = tf.math.log1p(tf.convert_to_tensor(self.total))
-        self.total.assign(tf.math.expm1(known + share * (log_total - known)))
+        # A replica may be left without examples, and these have no mean.
+        some = tf.size(log_totals) > 0
+        mean = tf.where(some, tf.reduce_mean(log_totals), known)
+        self.total.assign(tf.math.expm1(known + share * (mean - known)))
         self.steps.assign(step)
 
     def _in_support(self, x: tf.Tensor) -> tf.Tensor:

@@ -70,9 +70,9 @@ class Gamma(DistributionLayer):
         return x, q.log_prob(x)
 
     def _in_support(self, x: tf.Tensor) -> tf.Tensor:
-        if x.dtype == tf.bool:
-            return x
-        return x > 0
+        # In the precision of the density, where smaller numbers are zero.
+        smallest = np.finfo(self.variable_dtype).tiny
+        return tf.cast(x, self.variable_dtype) >= smallest
 
 
 def log_smallest(dtype: tf.DType) -> float:

@@ -124,11 +124,14 @@ class Normal(DistributionLayer):
         if not (self.takes_data and training):
             return q
         loc = q.distribution.loc
-        variance = tf.reduce_mean(tf.math.squared_difference(x, loc))
+        squares = tf.math.squared_difference(x, loc)
+        # A replica may be left without examples, and these have no mean.
+        known = tf.convert_to_tensor(self.variance)
+        variance = tf.where(tf.size(squares) > 0, tf.reduce_mean(squares), known)
         variance = tf.maximum(variance, MIN_SCALE**2)
         # The mean of all batches at first, and of about the last hundred later.
         share = tf.maximum(1 / (self.batches + 1), MEMORY)
-        step = tf.cast(share, variance.dtype) * (variance - self.variance)
+        step = tf.cast(share, variance.dtype) * (variance - known)
         self.variance.assign_add(tf.stop_gradient(step))
         self.batches.assign_add(1)
         return self._distribution(loc=loc, scale=tf.sqrt(variance))

@@ -1,12 +1,19 @@
 """Mixtures of many normals, whose density is one matrix product."""
 
+import math
+from collections.abc import Callable
+from typing import Any
+
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from tfvae._builtins import traces_builtins_only
 from tfvae._math import LOG_2PI
+from tfvae.distributions import Normal
 
 __all__ = ["NormalMixture", "mixture"]
+
+Density = Callable[..., tf.Tensor]
 
 LARGEST_RATIO = 1e4
 """How far from their centre, in scales, components may be for the matrix product."""
@@ -46,40 +53,63 @@ class NormalMixture(tfd.MixtureSameFamily):
     """
 
     def _log_prob(self, x: tf.Tensor) -> tf.Tensor:
-        one_by_one = super()._log_prob
         if self.dtype == tf.float64 or traces_builtins_only():
-            return one_by_one(x)
-        loc, scale = (
-            tf.cast(value, tf.float64)
-            for value in (self.components_distribution.mean(), self._scale())
-        )
-        centre = tf.reduce_mean(loc, axis=0)
-        loc -= centre
-        # A gradient through the choice would be one through the centre.
-        furthest = tf.reduce_max(tf.stop_gradient(tf.abs(loc) / scale))
-        return tf.cond(
-            furthest < LARGEST_RATIO,
-            lambda: self._written_out(tf.cast(x, tf.float64) - centre, loc, scale),
-            lambda: one_by_one(x),
-        )
-
-    def _scale(self) -> tf.Tensor:
+            return super()._log_prob(x)
         elements = self.components_distribution.distribution
-        return tf.broadcast_to(elements.scale, tf.shape(elements.loc))
+        loc = tf.convert_to_tensor(elements.loc)
+        scale = tf.broadcast_to(elements.scale, tf.shape(loc))
+        logits = self.mixture_distribution.logits_parameter()
+        return _log_density(x, logits, loc, scale)
 
-    def _written_out(self, y: tf.Tensor, loc: tf.Tensor, scale: tf.Tensor) -> tf.Tensor:
-        rank, count = self.event_shape.rank, loc.shape[0]
-        lead = tf.shape(y)[: y.shape.rank - rank]
-        size = self.event_shape.num_elements()
-        y = tf.reshape(y, tf.concat([lead, [size]], axis=0))
-        loc, scale = (tf.reshape(value, (count, size)) for value in (loc, scale))
-        precision = 1 / tf.square(scale)
-        squares = tf.tensordot(
-            tf.concat([tf.square(y), y], axis=-1),
-            tf.concat([precision, -2 * loc * precision], axis=-1),
-            [[-1], [-1]],
-        ) + tf.reduce_sum(tf.square(loc) * precision, axis=-1)
-        volume = tf.reduce_sum(tf.math.log(scale), axis=-1) + 0.5 * size * LOG_2PI
-        logits = tf.cast(self.mixture_distribution.logits_parameter(), tf.float64)
-        log_parts = tf.nn.log_softmax(logits) - volume - 0.5 * squares
-        return tf.reduce_logsumexp(tf.cast(log_parts, self.dtype), axis=-1)
+
+@tf.custom_gradient
+def _log_density(
+    x: tf.Tensor, logits: tf.Tensor, loc: tf.Tensor, scale: tf.Tensor
+) -> tuple[tf.Tensor, Any]:
+    """The density written out, or that of the components one by one."""
+    inputs = (x, logits, loc, scale)
+    ratios = tf.abs(loc - tf.reduce_mean(loc, axis=0)) / scale
+    near = tf.reduce_max(ratios) < LARGEST_RATIO
+
+    def choose(use: Callable[[Density], Any]) -> Any:
+        return tf.cond(near, lambda: use(_written_out), lambda: use(_one_by_one))
+
+    def gradient(upstream: tf.Tensor) -> Any:
+        # Each branch has a gradient of its own: that of the choice would carry what
+        # the branches computed, which XLA takes only where every shape is known.
+        def of(density: Density) -> list[tf.Tensor]:
+            with tf.GradientTape() as tape:
+                tape.watch(inputs)
+                value = density(*inputs)
+            return tape.gradient(value, inputs, output_gradients=upstream)
+
+        return choose(of)
+
+    return choose(lambda density: density(*inputs)), gradient
+
+
+def _one_by_one(
+    x: tf.Tensor, logits: tf.Tensor, loc: tf.Tensor, scale: tf.Tensor
+) -> tf.Tensor:
+    components = tfd.Independent(Normal(loc, scale), loc.shape.rank - 1)
+    return tfd.MixtureSameFamily(tfd.Categorical(logits), components).log_prob(x)
+
+
+def _written_out(
+    x: tf.Tensor, logits: tf.Tensor, loc: tf.Tensor, scale: tf.Tensor
+) -> tf.Tensor:
+    y, logits, loc, scale = (tf.cast(v, tf.float64) for v in (x, logits, loc, scale))
+    centre = tf.reduce_mean(loc, axis=0)
+    rank, size = loc.shape.rank - 1, math.prod(loc.shape[1:])
+    lead = tf.shape(y)[: y.shape.rank - rank]
+    y = tf.reshape(y - centre, tf.concat([lead, [size]], axis=0))
+    loc, scale = (tf.reshape(value, (-1, size)) for value in (loc - centre, scale))
+    precision = 1 / tf.square(scale)
+    squares = tf.tensordot(
+        tf.concat([tf.square(y), y], axis=-1),
+        tf.concat([precision, -2 * loc * precision], axis=-1),
+        [[-1], [-1]],
+    ) + tf.reduce_sum(tf.square(loc) * precision, axis=-1)
+    volume = tf.reduce_sum(tf.math.log(scale), axis=-1) + 0.5 * size * LOG_2PI
+    log_parts = tf.nn.log_softmax(logits) - volume - 0.5 * squares
+    return tf.reduce_logsumexp(tf.cast(log_parts, x.dtype), axis=-1)
