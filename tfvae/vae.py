@@ -34,7 +34,9 @@ class VAE(ObjectiveModel):
 
     Training, evaluation, callbacks and saving are those of `keras.Model`. The data
     are `x` alone. Logs hold `loss`, which is minimised, and `elbo`, `reconstruction`
-    and `kl` in nats per example; an objective other than the ELBO adds `bound`.
+    and `kl` in nats per example; an objective other than the ELBO adds `bound`, and a
+    likelihood of 8-bit images `bits_per_dimension`, which is -elbo in bits over the
+    number of elements of x.
 
     Args:
         encoder: A Keras model from x [B, *event] to the posterior q(z|x), ending in a

@@ -109,6 +109,9 @@ def test_moments() -> None:
     np.testing.assert_allclose(p.stddev(), np.sqrt(np.diag(covariance)), rtol=1e-6)
     logdet = np.linalg.slogdet(covariance)[1]
     np.testing.assert_allclose(p.log_determinant(), logdet, rtol=1e-5)
+    entropy = stats.multivariate_normal(loc, covariance).entropy()
+    np.testing.assert_allclose(p.entropy(), entropy, rtol=1e-5)
+    np.testing.assert_array_equal(p.mode(), loc)
     x = p.sample(100_000, seed=4).numpy().astype(float)
     np.testing.assert_allclose(np.cov(x.T), covariance, atol=0.05 * covariance.max())
 
@@ -143,6 +146,7 @@ def test_batches_broadcast() -> None:
     shared = distributions.MultivariateNormalLowRank(loc, scale[0], factor[0])
     assert shared.batch_shape == (6,)
     assert shared.mean().shape == shared.stddev().shape == (6, 4)
+    assert shared.entropy().shape == (6,)
 
 
 def test_the_form_for_builtins_is_the_same_density() -> None:

@@ -65,6 +65,7 @@ def test_reflections_of_any_length_are_orthogonal() -> None:
     np.testing.assert_allclose(q.stddev(), np.sqrt(variance), rtol=1e-6)
     entropy = (stats.norm.entropy() + np.log(scale)).sum(-1)
     np.testing.assert_allclose(q.entropy(), entropy, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(q.mode(), np.einsum("bij,bj->bi", h, p["loc"]), 1e-4)
 
 
 def kl(q_mean, q_covariance, p_mean, p_covariance):

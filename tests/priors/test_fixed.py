@@ -12,6 +12,7 @@ from support.prior_cases import FIXED
 from tensorflow_probability import bijectors as tfb
 from tensorflow_probability import distributions as tfd
 
+import tfvae
 from tfvae.priors import Fixed
 
 every_distribution = pytest.mark.parametrize("make", FIXED.values(), ids=FIXED.keys())
@@ -46,7 +47,13 @@ def test_the_distribution_is_the_one_that_was_given(make) -> None:
     assert prior.weights == []
 
 
-NO_NOISE = {"dirichlet", "von mises-fisher", "mixture", "transformed"}
+NO_NOISE = {
+    "dirichlet",
+    "von mises-fisher",
+    "relaxed classes",
+    "mixture",
+    "transformed",
+}
 
 
 @every_distribution
@@ -54,6 +61,33 @@ def test_noise_is_none_where_no_function_of_it_is_known(make, request) -> None:
     prior = Fixed(make())
     known = request.node.callspec.id not in NO_NOISE
     assert prior.noise in (("normal", "uniform") if known else (None,))
+
+
+ours = tfvae.distributions
+ONES = np.ones(3, np.float32)
+COUNTS = {
+    "deterministic": lambda: tfd.Deterministic(ONES),
+    "finite": lambda: tfd.FiniteDiscrete([0.0, 1.0], probs=np.full((3, 2), 0.5)),
+    "masked": lambda: tfd.Masked(tfd.Poisson(ONES), True),
+    "quantized": lambda: tfd.QuantizedDistribution(tfd.Normal(ONES, 1.0)),
+    "our Poisson": lambda: ours.Poisson(ONES),
+    "our zero-inflated Poisson": lambda: ours.ZeroInflatedPoisson(ONES, ONES),
+    "our discretized logistic": lambda: ours.DiscretizedLogistic(ONES, ONES),
+}
+
+
+@pytest.mark.parametrize("make", COUNTS.values(), ids=COUNTS.keys())
+def test_masses_are_no_density_over_real_numbers(make) -> None:
+    assert Fixed(tfd.Independent(make(), 1)).measure == "counting"
+
+
+def test_other_measures() -> None:
+    relaxed = ours.RelaxedOneHotCategorical(0.5, logits=ONES)
+    assert Fixed(relaxed).measure == "simplex"
+    parts = [tfd.Sample(tfd.Poisson(rate), 3) for rate in (1.0, 2.0)]
+    two = tfd.Mixture(tfd.Categorical(probs=[0.5, 0.5]), parts)
+    assert Fixed(two).measure == "counting"
+    assert Fixed(tfd.Sample(tfd.Laplace(0.0, 1.0), 3)).measure == "lebesgue"
 
 
 def test_numbers_survive_to_the_last_bit() -> None:

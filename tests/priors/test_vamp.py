@@ -186,8 +186,24 @@ def test_the_shape_of_the_data_must_be_known() -> None:
     prior = VampPrior(image, 3, data_shape=(4, 4, 1))
     assert prior.pseudo_inputs.shape == (3, 4, 4, 1)
     assert prior.distribution.sample(2, seed=0).shape == (2, 2)
-    with pytest.raises(ValueError, match=r"`data_shape` must be .* Received: 0"):
-        VampPrior(image, 3, data_shape=(4, 0))
+    for bad in ((4, 0), 1.5, "4", True):
+        with pytest.raises(ValueError, match=r"`data_shape` must be .* Received: "):
+            VampPrior(image, 3, data_shape=bad)
+    assert VampPrior(image, 3, data_shape=np.int64(4)).data_shape == (4,)
+
+
+def test_the_dtype_is_that_of_the_encoder() -> None:
+    wide, narrow = encoder("float64"), encoder()
+    prior = VampPrior(wide, 3)
+    assert prior.pseudo_inputs.dtype == "float64"
+    assert prior.distribution.log_prob(np.zeros((5, 2))).dtype == tf.float64
+    assert VampPrior(narrow, 3).pseudo_inputs.dtype == "float32"
+    for prior, other in (
+        (VampPrior(None, 3, data_shape=4, event_shape=2), wide),
+        (VampPrior(None, 3, data_shape=4, event_shape=2, dtype="float64"), narrow),
+    ):
+        with pytest.raises(ValueError, match="needs an encoder with a distribution in"):
+            prior.bind(other)
 
 
 @pytest.mark.parametrize(("low", "high"), [(1, 1), (2, 1), (0, np.inf), ("a", 1)])

@@ -53,6 +53,9 @@ FIXED: dict[str, Callable[[], tfd.Distribution]] = {
     "log-normal": lambda: tfd.Independent(tfd.LogNormal([1.0, 2.0], 0.5), 1),
     "dirichlet": lambda: tfd.Dirichlet([1.0, 2.0, 3.0]),
     "von mises-fisher": lambda: tfd.VonMisesFisher([1.0, 0.0, 0.0], 3.0),
+    "relaxed classes": lambda: tfvae.distributions.RelaxedOneHotCategorical(
+        0.5, logits=[1.0, 2.0, 3.0]
+    ),
     "mixture": lambda: tfd.MixtureSameFamily(
         tfd.Categorical(probs=[0.3, 0.7]),
         tfd.MultivariateNormalDiag([[0.0, 1.0], [2.0, 3.0]], [[1.0, 2], [0.5, 1]]),

@@ -9,7 +9,7 @@ from tensorflow_probability import distributions as tfd
 
 from tfvae._builtins import traces_builtins_only
 from tfvae._math import LOG_2PI, as_seed, standard_noise
-from tfvae.distributions.kl import _normal_elements
+from tfvae.distributions.kl import _normal_elements, register
 
 __all__ = ["MultivariateNormalHouseholder"]
 
@@ -140,6 +140,9 @@ class MultivariateNormalHouseholder(tfd.AutoCompositeTensorDistribution):
     def _mean(self) -> tf.Tensor:
         return self._reflect(self._loc + tf.zeros_like(self._scale))
 
+    def _mode(self) -> tf.Tensor:
+        return self._mean()
+
     def _directions(self) -> tf.Tensor:
         """The main axes with their standard deviations as rows: [*batch, D, D]."""
         identity = tf.constant(np.eye(self._scale.shape[-1]), self.dtype)
@@ -196,20 +199,6 @@ def _kl_full(
         return 0.5 * (square - q.scale.shape[-1]) + log_ratio
 
 
-def _register() -> None:
-    """Registers each pair once, also when the module is loaded again."""
-    pairs = {
-        tfd.Independent: _kl_elements,
-        tfd.Sample: _kl_elements,
-        tfd.MultivariateNormalDiag: _kl_elements,
-        tfd.MultivariateNormalLinearOperator: _kl_full,
-    }
-    for p, function in pairs.items():
-        # ValueError: the pair is registered already.
-        try:
-            tfd.RegisterKL(MultivariateNormalHouseholder, p)(function)
-        except ValueError:
-            continue
-
-
-_register()
+for _prior in (tfd.Independent, tfd.Sample, tfd.MultivariateNormalDiag):
+    register(MultivariateNormalHouseholder, _prior, _kl_elements)
+register(MultivariateNormalHouseholder, tfd.MultivariateNormalLinearOperator, _kl_full)

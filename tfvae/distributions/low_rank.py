@@ -175,6 +175,14 @@ class MultivariateNormalLowRank(tfd.AutoCompositeTensorDistribution):
         shape = tf.concat([self.batch_shape_tensor(), self.event_shape_tensor()], 0)
         return tf.broadcast_to(self._loc, shape)
 
+    def _mode(self) -> tf.Tensor:
+        return self._mean()
+
+    def _entropy(self) -> tf.Tensor:
+        constant = self._scale_factor.shape[-2] * (1 + LOG_2PI)
+        entropy = 0.5 * (self.log_determinant() + constant)
+        return tf.broadcast_to(entropy, self.batch_shape_tensor())
+
     def _variance(self) -> tf.Tensor:
         common = tf.reduce_sum(tf.square(self._scale_factor), axis=-1)
         return tf.square(self._scale_diag) + common + tf.zeros_like(self._mean())

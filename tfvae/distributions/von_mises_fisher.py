@@ -9,6 +9,7 @@ from tensorflow_probability import distributions as tfd
 
 from tfvae._builtins import traces_builtins_only
 from tfvae._math import standard_noise
+from tfvae.distributions.kl import register
 from tfvae.distributions.polar_angle import PolarAngle
 
 __all__ = ["VonMisesFisher"]
@@ -199,12 +200,4 @@ def _kl_uniform(
         return q._divergence_from_uniform() + tf.zeros(p.batch_shape_tensor(), q.dtype)
 
 
-def _register() -> None:
-    # ValueError: the pair is registered already, when the module is loaded again.
-    try:
-        tfd.RegisterKL(VonMisesFisher, tfd.SphericalUniform)(_kl_uniform)
-    except ValueError:
-        return
-
-
-_register()
+register(VonMisesFisher, tfd.SphericalUniform, _kl_uniform)

@@ -1,14 +1,13 @@
-"""The columns of a table: their names, and the noise of their draws."""
+"""The columns of a table and their names."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
 
-from tfvae._math import normal_from_uniforms
 from tfvae.layers.base import DistributionLayer
 
-__all__ = ["Renamed", "named_columns", "own_noise"]
+__all__ = ["Renamed", "named_columns"]
 
 
 class Renamed:
@@ -56,14 +55,3 @@ def named_columns(columns: Any) -> dict[str, DistributionLayer]:
             f"`columns` must have a layer of its own for each. Received: {columns!r}."
         )
     return dict(named)
-
-
-def own_noise(layer: DistributionLayer, uniforms: tf.Tensor) -> tf.Tensor:
-    """Returns the noise [*lead, *noise_shape] of a layer from uniforms [*lead, n].
-
-    A standard normal is made of two.
-    """
-    if layer.noise == "normal":
-        uniforms = normal_from_uniforms(*tf.split(uniforms, 2, axis=-1))
-    shape = tf.concat([tf.shape(uniforms)[:-1], layer.noise_shape], axis=0)
-    return tf.reshape(uniforms, shape)

@@ -11,7 +11,7 @@ import tensorflow as tf
 from tfvae._math import normal_from_uniforms
 from tfvae.layers.base import DistributionLayer
 
-__all__ = ["draw_component", "noise_size", "select"]
+__all__ = ["draw_component", "noise_size", "own_noise", "select"]
 
 
 def noise_size(layer: DistributionLayer) -> int:
@@ -22,6 +22,17 @@ def noise_size(layer: DistributionLayer) -> int:
     """
     numbers = math.prod(layer.noise_shape)
     return 1 + (2 * numbers if layer.noise == "normal" else numbers)
+
+
+def own_noise(layer: DistributionLayer, uniforms: tf.Tensor) -> tf.Tensor:
+    """Returns the noise [*lead, *noise_shape] of a layer from uniforms [*lead, n].
+
+    A standard normal is made of two.
+    """
+    if layer.noise == "normal":
+        uniforms = normal_from_uniforms(*tf.split(uniforms, 2, axis=-1))
+    shape = tf.concat([tf.shape(uniforms)[:-1], layer.noise_shape], axis=0)
+    return tf.reshape(uniforms, shape)
 
 
 def draw_component(
@@ -43,12 +54,8 @@ def draw_component(
     """
     ours = {name: p for name, p in parameters.items() if not layer.is_shared(name)}
     chosen = dict(parameters) | select(logits, ours, noise[..., 0])
-    own = noise[..., 1:]
-    if layer.noise == "normal":
-        own = normal_from_uniforms(*tf.split(own, 2, axis=-1))
-    shape = tf.concat([tf.shape(noise)[:-1], layer.noise_shape], axis=0)
     component = layer._distribution(**chosen)
-    return layer.transform(component, tf.reshape(own, shape))[0]
+    return layer.transform(component, own_noise(layer, noise[..., 1:]))[0]
 
 
 def select(

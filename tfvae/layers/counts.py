@@ -10,7 +10,7 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from tfvae import _checks
-from tfvae._math import MIN_SCALE, positive
+from tfvae._math import positive, positive_inverse
 from tfvae.layers.base import DistributionLayer
 
 __all__ = ["CountsLayer", "OverdispersedLayer"]
@@ -201,7 +201,7 @@ class OverdispersedLayer(CountsLayer):
         if self.dispersion == "shared":
             self.raw_total_count = self.add_weight(
                 shape=self.event_shape,
-                initializer=keras.initializers.Constant(RAW_ONE),
+                initializer=keras.initializers.Constant(float(positive_inverse(1.0))),
                 autocast=False,
                 name="raw_total_count",
             )
@@ -224,7 +224,3 @@ class OverdispersedLayer(CountsLayer):
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of the constructor."""
         return super().get_config() | {"dispersion": self.dispersion}
-
-
-RAW_ONE = math.log(math.expm1(1 - MIN_SCALE))
-"""The raw value of an inverse dispersion of one, where a shared one starts."""

@@ -8,8 +8,7 @@ from tensorflow_probability import distributions as tfd
 
 from tfvae import _checks
 from tfvae.layers.base import DistributionLayer
-from tfvae.layers.columns import own_noise
-from tfvae.layers.components import noise_size, select
+from tfvae.layers.components import noise_size, own_noise, select
 
 __all__ = ["Mixture"]
 

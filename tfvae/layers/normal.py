@@ -1,6 +1,5 @@
 """Normal distributions with independent elements."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +8,7 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from tfvae import _checks
-from tfvae._math import LOG_2PI, MIN_SCALE, positive
+from tfvae._math import LOG_2PI, MIN_SCALE, positive, positive_inverse
 from tfvae.distributions import Normal as NormalDistribution
 from tfvae.layers.base import DistributionLayer
 
@@ -72,7 +71,7 @@ class Normal(DistributionLayer):
         if self.scale == "shared":
             self.raw_scale = self.add_weight(
                 shape=(),
-                initializer=keras.initializers.Constant(RAW_ONE),
+                initializer=keras.initializers.Constant(float(positive_inverse(1.0))),
                 autocast=False,
                 name="raw_scale",
             )
@@ -151,6 +150,3 @@ class Normal(DistributionLayer):
 
 MEMORY = 0.01
 """The least weight of a batch in the moving mean of optimal variances."""
-
-RAW_ONE = math.log(math.expm1(1 - MIN_SCALE))
-"""The raw value of a scale of one, where a shared scale starts."""

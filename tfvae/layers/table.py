@@ -9,8 +9,8 @@ from tensorflow_probability import distributions as tfd
 
 from tfvae.distributions import Columns
 from tfvae.layers.base import DistributionLayer
-from tfvae.layers.columns import Renamed, named_columns, own_noise
-from tfvae.layers.components import noise_size
+from tfvae.layers.columns import Renamed, named_columns
+from tfvae.layers.components import noise_size, own_noise
 
 __all__ = ["Table"]
 

@@ -75,8 +75,12 @@ class Fixed(Prior):
         """What the density is one of, as far as the class of the distribution says."""
         p = self._distribution
         while isinstance(p, _WRAPPERS):
-            mixture = isinstance(p, tfd.MixtureSameFamily)
-            p = p.components_distribution if mixture else p.distribution
+            if isinstance(p, tfd.Mixture):
+                p = p.components[0]
+            elif isinstance(p, tfd.MixtureSameFamily):
+                p = p.components_distribution
+            else:
+                p = p.distribution
         for measure, classes in _MEASURES.items():
             if isinstance(p, classes):
                 return measure
@@ -142,6 +146,8 @@ class Fixed(Prior):
 
 _WRAPPERS = (
     tfd.Independent,
+    tfd.Masked,
+    tfd.Mixture,
     tfd.MixtureSameFamily,
     tfd.Sample,
     tfd.BatchReshape,
@@ -150,21 +156,32 @@ _WRAPPERS = (
 
 _MEASURES = {
     "sphere": (tfd.VonMisesFisher, tfd.SphericalUniform, tfd.PowerSpherical),
-    "simplex": (tfd.RelaxedOneHotCategorical, tfd.Dirichlet),
+    "simplex": (
+        tfd.RelaxedOneHotCategorical,
+        tfd.Dirichlet,
+        tfvae.distributions.RelaxedOneHotCategorical,
+    ),
     "counting": (
         tfd.Bernoulli,
         tfd.BetaBinomial,
         tfd.Binomial,
         tfd.Categorical,
+        tfd.Deterministic,
         tfd.DirichletMultinomial,
+        tfd.FiniteDiscrete,
         tfd.Geometric,
         tfd.Multinomial,
         tfd.NegativeBinomial,
         tfd.OneHotCategorical,
         tfd.Poisson,
+        tfd.QuantizedDistribution,
         tfd.Skellam,
         tfd.Zipf,
         tfvae.distributions.Binomial,
+        tfvae.distributions.DiscretizedLogistic,
+        tfvae.distributions.DiscretizedLogisticMixture,
+        tfvae.distributions.ZeroInflatedNegativeBinomial,
+        tfvae.distributions.ZeroInflatedPoisson,
     ),
 }
 

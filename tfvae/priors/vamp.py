@@ -1,6 +1,7 @@
 """The VampPrior: a mixture of the encoder's own posteriors."""
 
 import dataclasses
+import numbers
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -76,7 +77,8 @@ class VampPrior(Prior):
             uniform numbers on (0, 1). `adapt` sets them to examples. Default: None.
         constraint: Constraint on the pseudo-inputs, such as
             `tfvae.priors.Interval(0, 1)`. Default: None.
-        **kwargs: Arguments of `keras.layers.Layer`.
+        **kwargs: Arguments of `keras.layers.Layer`. Default of `dtype`: that of the
+            encoder's distribution.
 
     Raises:
         ValueError: If the encoder does not end in a distribution layer, or a shape is
@@ -104,8 +106,11 @@ class VampPrior(Prior):
         **kwargs: Any,
     ) -> None:
         if encoder is not None:
+            layer = distribution_layer("encoder", encoder)
+            if kwargs.get("dtype") is None:
+                kwargs["dtype"] = layer.dtype_policy
             if event_shape is None:
-                event_shape = distribution_layer("encoder", encoder).event_shape
+                event_shape = layer.event_shape
             if data_shape is None:
                 data_shape = _input_shape(encoder)
         if event_shape is None or data_shape is None:
@@ -153,6 +158,11 @@ class VampPrior(Prior):
             raise ValueError(
                 f"{self!r} needs an encoder with the event shape "
                 f"{list(self.event_shape)}. Received: {list(layer.event_shape)}."
+            )
+        if layer.variable_dtype != self.variable_dtype:
+            raise ValueError(
+                f"{self!r} needs an encoder with a distribution in "
+                f"{self.variable_dtype}. Received: {layer.variable_dtype}."
             )
         self._borrowed.encoder = encoder
 
@@ -250,7 +260,7 @@ _REAL = "biuf"
 
 
 def _data_shape(value: int | Sequence[int]) -> tuple[int, ...]:
-    axes = (value,) if isinstance(value, int) else value
+    axes = (value,) if isinstance(value, numbers.Number | str) else value
     return tuple(_checks.positive_int("data_shape", axis) for axis in axes)
 
 
