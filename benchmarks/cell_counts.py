@@ -104,6 +104,8 @@ def main() -> None:
             )
             found.append(common.evidence(vae, x[part == left_out], options.samples))
         means = {key: float(np.mean([one[key] for one in found])) for key in found[0]}
+        # Parts of about one size: this is the error of the mean over all cells.
+        means["+-"] = float(np.linalg.norm([one["+-"] for one in found])) / len(found)
         rows.append((name, means | {"training s": seconds}))
         print(common.table(rows), flush=True)
         if options.output:

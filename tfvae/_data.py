@@ -283,7 +283,7 @@ def _checked_dataset(
         if x.shape.rank is not None:
             x = check_array(layer, x, name=name, support=False)
         x = tf.ensure_shape(x, (None, *layer.event_shape))
-        finite = tf.math.is_finite(x) if x.dtype.is_floating else tf.ones_like(x, bool)
+        finite = tf.math.is_finite(tf.cast(x, layer.variable_dtype))
         guards = [_assert_all(finite, x, _complaint(layer, name, finite=False))]
         if support:
             valid = ~layer.unsupported(x)

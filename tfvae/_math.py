@@ -15,6 +15,7 @@ __all__ = [
     "as_seed",
     "fold_in",
     "log_mean_exp",
+    "mean_of_examples",
     "normal_from_uniforms",
     "positive",
     "positive_inverse",
@@ -46,6 +47,22 @@ def log_mean_exp(values: tf.Tensor, axis: int = 0) -> tf.Tensor:
     """Returns `log(mean(exp(values)))` along `axis` without overflow."""
     count = tf.cast(tf.shape(values)[axis], values.dtype)
     return tf.reduce_logsumexp(values, axis=axis) - tf.math.log(count)
+
+
+def mean_of_examples(
+    values: tf.Tensor, weight: tf.Tensor | None, default: tf.Tensor
+) -> tf.Tensor:
+    """Returns sum(w v) / sum(w) over examples [B], and `default` where that is 0 / 0.
+
+    A replica may be left without examples, and a batch without weights.
+    """
+    if weight is None:
+        weight = tf.ones_like(values)
+    weight = tf.cast(weight, values.dtype)
+    total = tf.reduce_sum(weight)
+    some = total > 0
+    mean = tf.reduce_sum(weight * values) / tf.where(some, total, 1)
+    return tf.where(some, mean, default)
 
 
 def as_seed(seed: Any) -> tf.Tensor:

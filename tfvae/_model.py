@@ -66,7 +66,12 @@ class ObjectiveModel(CheckedModel):
 
     @abc.abstractmethod
     def terms(
-        self, x: Any, num_samples: int = 1, seed: Any = None, training: bool = False
+        self,
+        x: Any,
+        num_samples: int = 1,
+        seed: Any = None,
+        training: bool = False,
+        sample_weight: tf.Tensor | None = None,
     ) -> Terms:
         """Returns the terms of log p(x) for a batch of data."""
 
@@ -133,7 +138,7 @@ class ObjectiveModel(CheckedModel):
         x, weight = _data.unpack_batch(data)
         weights, scale = self.trainable_variables, self.optimizer.scale_loss
         with tf.GradientTape(persistent=True) as tape:
-            estimate = self._estimate(x, training=True)
+            estimate = self._estimate(x, weight, training=True)
             decoder_loss = encoder_loss = self._total(estimate.decoder_loss, weight)
             if estimate.encoder_loss is not estimate.decoder_loss:
                 encoder_loss = self._total(estimate.encoder_loss, weight)
@@ -148,7 +153,7 @@ class ObjectiveModel(CheckedModel):
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Measures a batch and returns the logs."""
         x, weight = _data.unpack_batch(data)
-        estimate = self._estimate(x, training=False)
+        estimate = self._estimate(x, weight, training=False)
         return self._log(estimate, self._total(estimate.decoder_loss, weight), weight)
 
     def save_own_variables(self, store: Any) -> None:
@@ -178,7 +183,9 @@ class ObjectiveModel(CheckedModel):
             self.compile(**keras.saving.deserialize_keras_object(config))
             self.optimizer.build(self.trainable_variables)
 
-    def _estimate(self, x: tf.Tensor, training: bool) -> Estimate:
+    def _estimate(
+        self, x: tf.Tensor, weight: tf.Tensor | None, training: bool
+    ) -> Estimate:
         context = Context(
             step=tf.cast(self.optimizer.iterations, tf.int64),
             dataset_size=self._run.dataset_size,
@@ -187,7 +194,7 @@ class ObjectiveModel(CheckedModel):
         objective = self._run.objective
         assert objective is not None  # Keras asks for compile() before it takes a step
         seed = self._step_seed(training)
-        terms = self.terms(x, objective.num_samples, seed, training)
+        terms = self.terms(x, objective.num_samples, seed, training, weight)
         return objective.estimate(terms, context)
 
     def _step_seed(self, training: bool) -> tf.Tensor:

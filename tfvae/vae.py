@@ -159,7 +159,12 @@ class VAE(ObjectiveModel):
     # What is known of p(x).
 
     def terms(
-        self, x: Any, num_samples: int = 1, seed: Any = None, training: bool = False
+        self,
+        x: Any,
+        num_samples: int = 1,
+        seed: Any = None,
+        training: bool = False,
+        sample_weight: tf.Tensor | None = None,
     ) -> Terms:
         """Returns the terms of log p(x) at draws of z, for a batch of data.
 
@@ -168,6 +173,8 @@ class VAE(ObjectiveModel):
             num_samples: Number S of draws z ~ q(z|x) for each example. Default: 1.
             seed: As in `log_prob`. Default: None.
             training: Whether the two networks are called for training.
+            sample_weight: What examples count for, [B], where the likelihood takes a
+                parameter from the data. Default: one each.
 
         Returns:
             The `tfvae.objectives.Terms`, with axes [S, B].
@@ -177,7 +184,7 @@ class VAE(ObjectiveModel):
         z, log_q = self.posterior_layer.sample_and_log_prob(
             q, (num_samples,), self._seed(seed)
         )
-        return self.terms_at(x, q, z, log_q, training=training)
+        return self.terms_at(x, q, z, log_q, training, sample_weight)
 
     def terms_at(
         self,
@@ -186,18 +193,20 @@ class VAE(ObjectiveModel):
         z: tf.Tensor,
         log_posterior: tf.Tensor,
         training: bool = False,
+        sample_weight: tf.Tensor | None = None,
     ) -> Terms:
         """Returns the terms of log p(x) at draws z [S, B, *latent] already made."""
+        layer = self.likelihood_layer
         likelihood = self._decode(z, training=training)
         return Terms(
             x=x,
             z=z,
             log_posterior=log_posterior,
             posterior=posterior,
-            likelihood=self.likelihood_layer.observe(likelihood, x, training),
+            likelihood=layer.observe(likelihood, x, training, sample_weight),
             prior=self.prior,
             posterior_layer=self.posterior_layer,
-            likelihood_layer=self.likelihood_layer,
+            likelihood_layer=layer,
         )
 
     def elbo(self, x: Any, num_samples: int = 1, seed: Any = None) -> tf.Tensor:

@@ -7,8 +7,7 @@ from scipy import stats
 from support.comparison import assert_exact
 from tensorflow_probability import distributions as tfd
 
-from tfvae import _builtins
-from tfvae import distributions
+from tfvae import _builtins, distributions
 from tfvae._builtins import builtins_only
 
 

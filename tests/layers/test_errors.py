@@ -114,6 +114,7 @@ def test_features_whose_last_axis_is_unknown(case) -> None:
 def test_raw_parameters_of_the_wrong_number(case) -> None:
     layer = case.layer(3, projection=None)
     expected = sum(case.oracle(3).sizes.values())
+    assert layer.num_parameters == expected
     message = rf"projection=None\) takes {expected} raw parameters in the last axis"
     with refused(message + r".* Received the shape \[2, 5\]"):
         layer(np.ones((2, 5), np.float32))

@@ -104,3 +104,24 @@ def test_it_is_no_posterior() -> None:
     decoder = keras.Sequential([keras.Input((1,)), tfvae.layers.Normal(4)])
     with pytest.raises(ValueError, match=r"`encoder` must not end in <Normal .* data"):
         tfvae.VAE(encoder, decoder)
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_sample_weights_count(jit_compile) -> None:
+    """Rows that count for nothing do not widen the scale; batches of none keep it."""
+    near, far = data(300), data(300, seed=1) * 20
+    x = np.concatenate([near, far])
+    weight = np.repeat([2.0, 0.0], 300).astype("float32")
+    scales = []
+    for rows, weights in ((near, None), (x, weight)):
+        keras.utils.set_random_seed(0)
+        layer = tfvae.layers.Normal(4, scale="optimal")
+        vae = model(layer)
+        vae.compile(keras.optimizers.SGD(1e-9), jit_compile=jit_compile)
+        vae.fit(rows, sample_weight=weights, batch_size=60, epochs=3, verbose=0)
+        scales.append(layer.variance.numpy())
+    np.testing.assert_allclose(scales[1], scales[0], rtol=0.1)
+    terms = vae.terms(x, seed=0, training=True, sample_weight=weight)
+    residual = (x - terms.likelihood.mean().numpy()[0])[:300]
+    expected = np.sqrt(np.mean(residual**2))
+    np.testing.assert_allclose(terms.likelihood.stddev()[0, 0], expected, rtol=1e-5)

@@ -10,8 +10,8 @@ from tfvae.distributions.binomial import Binomial
 from tfvae.distributions.categorical import Categorical
 from tfvae.distributions.columns import Columns
 from tfvae.distributions.continuous_bernoulli import ContinuousBernoulli
-from tfvae.distributions.discretized_logistic import (
-    DiscretizedLogistic,
+from tfvae.distributions.discretized_logistic import DiscretizedLogistic
+from tfvae.distributions.discretized_logistic_mixture import (
     DiscretizedLogisticMixture,
 )
 from tfvae.distributions.gamma import Gamma

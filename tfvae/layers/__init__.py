@@ -1,16 +1,15 @@
 """Distribution layers: features in, a `tfp.distributions` object out."""
 
-from tfvae.layers.base import DistributionLayer, distribution_layer
+from tfvae.layers.base import DistributionLayer
 from tfvae.layers.bernoulli import Bernoulli
 from tfvae.layers.beta import Beta
 from tfvae.layers.binomial import Binomial
 from tfvae.layers.categorical import Categorical
 from tfvae.layers.continuous_bernoulli import ContinuousBernoulli
 from tfvae.layers.coupling_flow import CouplingFlow
-from tfvae.layers.discretized_logistic import (
-    DiscretizedLogistic,
-    DiscretizedLogisticMixture,
-)
+from tfvae.layers.discretized_logistic import DiscretizedLogistic
+from tfvae.layers.discretized_logistic_mixture import DiscretizedLogisticMixture
+from tfvae.layers.ending import distribution_layer
 from tfvae.layers.gamma import Gamma
 from tfvae.layers.householder_flow import HouseholderFlow
 from tfvae.layers.inverse_autoregressive_flow import InverseAutoregressiveFlow

@@ -12,7 +12,7 @@ from tensorflow_probability import distributions as tfd
 from tfvae import _checks
 from tfvae._math import as_seed, standard_noise
 
-__all__ = ["DistributionLayer", "distribution_layer"]
+__all__ = ["DistributionLayer"]
 
 
 class DistributionLayer(keras.layers.Layer, abc.ABC):
@@ -128,6 +128,11 @@ class DistributionLayer(keras.layers.Layer, abc.ABC):
         """A draw [*lead, *batch, *event] and its log density [*lead, *batch]."""
 
     @property
+    def num_parameters(self) -> int:
+        """The number of raw parameters of one event, for `projection=None`."""
+        return sum(math.prod(shape) for shape in self._raw_shapes().values())
+
+    @property
     def noise_shape(self) -> tuple[int, ...]:
         """Shape of the noise that one draw takes."""
         return self.event_shape
@@ -147,7 +152,11 @@ class DistributionLayer(keras.layers.Layer, abc.ABC):
         return tf.ones_like(x, dtype=tf.bool)
 
     def _observe(
-        self, q: tfd.Distribution, x: tf.Tensor, training: bool
+        self,
+        q: tfd.Distribution,
+        x: tf.Tensor,
+        training: bool,
+        sample_weight: tf.Tensor | None,
     ) -> tfd.Distribution:
         """`q`, with those parameters that are a function of the data `x`."""
         return q
@@ -293,7 +302,11 @@ class DistributionLayer(keras.layers.Layer, abc.ABC):
         return name not in self._raw_shapes()
 
     def observe(
-        self, q: tfd.Distribution, x: tf.Tensor, training: bool = False
+        self,
+        q: tfd.Distribution,
+        x: tf.Tensor,
+        training: bool = False,
+        sample_weight: tf.Tensor | None = None,
     ) -> tfd.Distribution:
         """Returns `q` as it is once the data are known.
 
@@ -305,11 +318,13 @@ class DistributionLayer(keras.layers.Layer, abc.ABC):
             x: The data [B, *event].
             training: Whether what was found is kept, for use without data.
                 Default: False.
+            sample_weight: What each example counts for in what is found, [B], or None
+                for one each. Default: None.
 
         Returns:
             The distribution whose log density at `x` is meant.
         """
-        return self._observe(q, x, training)
+        return self._observe(q, x, training, sample_weight)
 
     def unsupported(self, x: tf.Tensor) -> tf.Tensor:
         """Returns which elements of `x` are not finite or have no density."""
@@ -338,51 +353,3 @@ class DistributionLayer(keras.layers.Layer, abc.ABC):
         return (
             f"<{type(self).__name__} event_shape={self.event_shape} name={self.name}>"
         )
-
-
-def distribution_layer(argument: str, model: Any) -> DistributionLayer:
-    """Returns the distribution layer that ends a Keras model.
-
-    Args:
-        argument: Name of the argument that holds the model, for the error.
-        model: A distribution layer, or a Sequential, functional or subclassed model
-            that ends in one.
-
-    Returns:
-        The layer.
-
-    Raises:
-        ValueError: If the model does not end in a distribution layer, or is a
-            subclassed model that holds several.
-    """
-    if isinstance(model, DistributionLayer):
-        return model
-    if not isinstance(model, keras.Model):
-        raise ValueError(
-            f"`{argument}` must be a Keras model that ends in a layer of tfvae.layers. "
-            f"Received: {_checks.describe(model)}."
-        )
-    if isinstance(model, keras.Sequential) or len(getattr(model, "outputs", ())) == 1:
-        ending = model.layers[-1:]
-    else:
-        # A subclassed model does not say which of its layers comes last.
-        ending = [layer for layer in model.layers if _holds_distribution(layer)]
-    if len(ending) > 1:
-        names = ", ".join(layer.name for layer in ending)
-        raise ValueError(
-            f"`{argument}` is a subclassed model with several distribution layers "
-            f"({names}), so that the one it ends in is unknown. Build it as a "
-            "functional model, or keep one distribution layer in it."
-        )
-    if not ending or not _holds_distribution(ending[0]):
-        last = f" Its last layer is {ending[0]!r}." if ending else ""
-        raise ValueError(
-            f"`{argument}` must end in a distribution layer such as "
-            f"tfvae.layers.Normal. Received: {model!r}.{last}"
-        )
-    return distribution_layer(argument, ending[0])
-
-
-def _holds_distribution(layer: keras.layers.Layer) -> bool:
-    inner = getattr(layer, "layers", [])
-    return isinstance(layer, DistributionLayer) or any(map(_holds_distribution, inner))

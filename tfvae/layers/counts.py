@@ -10,7 +10,7 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from tfvae import _checks
-from tfvae._math import positive, positive_inverse
+from tfvae._math import mean_of_examples, positive, positive_inverse
 from tfvae.layers.base import DistributionLayer
 
 __all__ = ["CountsLayer", "OverdispersedLayer"]
@@ -131,27 +131,30 @@ class CountsLayer(DistributionLayer):
         return x, q.log_prob(x)
 
     def _observe(
-        self, q: tfd.Distribution, x: tf.Tensor, training: bool
+        self,
+        q: tfd.Distribution,
+        x: tf.Tensor,
+        training: bool,
+        sample_weight: tf.Tensor | None,
     ) -> tfd.Distribution:
         if self.library_size is None:
             return q
         axes = list(range(-len(self.event_shape), 0))
         total = tf.reduce_sum(tf.cast(x, self.variable_dtype), axes, keepdims=True)
         if training:
-            self._remember(tf.math.log1p(total))
+            log_totals = tf.reshape(tf.math.log1p(total), [-1])
+            self._remember(log_totals, sample_weight)
         parameters = self.parameters(q)
         rate = parameters["rate"]
         rate *= total / tf.reduce_sum(rate, axes, keepdims=True)
         return self._distribution(**(parameters | {"rate": rate}))
 
-    def _remember(self, log_totals: tf.Tensor) -> None:
+    def _remember(self, log_totals: tf.Tensor, sample_weight: tf.Tensor | None) -> None:
         """A plain mean at first, then a moving average."""
         step = tf.convert_to_tensor(self.steps) + 1
         share = tf.maximum(1 - MEMORY, 1 / step)
         known = tf.math.log1p(tf.convert_to_tensor(self.total))
-        # A replica may be left without examples, and these have no mean.
-        some = tf.size(log_totals) > 0
-        mean = tf.where(some, tf.reduce_mean(log_totals), known)
+        mean = mean_of_examples(log_totals, sample_weight, known)
         self.total.assign(tf.math.expm1(known + share * (mean - known)))
         self.steps.assign(step)
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from tfvae import _checks
-from tfvae._math import LOG_2PI, MIN_SCALE, positive, positive_inverse
+from tfvae._math import LOG_2PI, MIN_SCALE, mean_of_examples, positive, positive_inverse
 from tfvae.distributions import Normal as NormalDistribution
 from tfvae.layers.base import DistributionLayer
 
@@ -25,9 +25,11 @@ class Normal(DistributionLayer):
     Learned scales are `softplus(raw) + 1e-6`. An optimal scale is not learned by
     gradients: in training it is the one that maximises the likelihood of the batch,
 
-        scale^2 = mean of (x - loc)^2 over draws, batch and elements,
+        scale^2 = mean of (x - loc)^2 over draws, examples and elements,
 
-    and a moving mean of its square is kept for use outside of training.
+    where examples count for their sample weights, and a moving mean of its square is
+    kept for use outside of training. Under a distribution strategy the batch is that of
+    the replica.
 
     Args:
         event_shape: Shape of one event: a positive int or a non-empty sequence.
@@ -118,15 +120,22 @@ class Normal(DistributionLayer):
         return self.scale == "optimal"
 
     def _observe(
-        self, q: tfd.Distribution, x: tf.Tensor, training: bool
+        self,
+        q: tfd.Distribution,
+        x: tf.Tensor,
+        training: bool,
+        sample_weight: tf.Tensor | None,
     ) -> tfd.Distribution:
         if not (self.takes_data and training):
             return q
         loc = q.distribution.loc
         squares = tf.math.squared_difference(x, loc)
-        # A replica may be left without examples, and these have no mean.
+        axes = range(-len(self.event_shape), 0)
+        by_example = tf.reduce_mean(squares, axis=list(axes))
+        lead = range(by_example.shape.rank - 1)
+        by_example = tf.reduce_mean(by_example, axis=list(lead))
         known = tf.convert_to_tensor(self.variance)
-        variance = tf.where(tf.size(squares) > 0, tf.reduce_mean(squares), known)
+        variance = mean_of_examples(by_example, sample_weight, known)
         variance = tf.maximum(variance, MIN_SCALE**2)
         # The mean of all batches at first, and of about the last hundred later.
         share = tf.maximum(1 / (self.batches + 1), MEMORY)

@@ -210,12 +210,20 @@ class Table(DistributionLayer):
         )
 
     def _observe(
-        self, q: tfd.Distribution, x: tf.Tensor, training: bool
+        self,
+        q: tfd.Distribution,
+        x: tf.Tensor,
+        training: bool,
+        sample_weight: tf.Tensor | None,
     ) -> tfd.Distribution:
         if not self.takes_data:
             return q
         parts = zip(self._each(q), self._split(x), strict=True)
-        return Columns([c._observe(p, part, training) for (_, c, p), part in parts])
+        observed = [
+            layer._observe(p, part, training, sample_weight)
+            for (_, layer, p), part in parts
+        ]
+        return Columns(observed)
 
     def location(self, q: tfd.Distribution) -> tf.Tensor:
         """Returns the locations of the columns, their means where they have one."""

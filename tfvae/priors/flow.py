@@ -91,7 +91,7 @@ class Flow(Prior):
     def distribution(self) -> tfd.Distribution:
         """The distribution p(z), with batch shape [] and this event shape."""
         zeros = tf.zeros(self.event_shape, self.variable_dtype)
-        return FlowNormal(zeros, tf.ones_like(zeros), self._flow)
+        return FlowNormal(zeros, tf.ones_like(zeros), self._flow, wide=True)
 
     @property
     def noise(self) -> str:

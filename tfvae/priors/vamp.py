@@ -11,41 +11,12 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from tfvae import _checks
-from tfvae.layers.base import DistributionLayer, distribution_layer
+from tfvae.layers import DistributionLayer, distribution_layer
 from tfvae.layers.components import draw_component, noise_size
 from tfvae.priors.base import Prior
 from tfvae.priors.mixture import mixture
 
-__all__ = ["Interval", "VampPrior"]
-
-
-@keras.saving.register_keras_serializable("tfvae")
-class Interval(keras.constraints.Constraint):
-    """Keeps a weight between two numbers: after each update it is clipped to them.
-
-    Args:
-        low: The smallest value. Default: 0.
-        high: The largest value, greater than `low`. Default: 1.
-
-    Raises:
-        ValueError: If these are not two finite numbers in this order.
-
-    Example:
-    >>> tfvae.priors.Interval(0.0, 1.0)(np.array([-1.0, 0.5, 2.0])).numpy()
-    array([0. , 0.5, 1. ])
-    """
-
-    def __init__(self, low: float = 0.0, high: float = 1.0) -> None:
-        self.low = _checks.finite_number("low", low)
-        self.high = _checks.finite_number("high", high, above=self.low)
-
-    def __call__(self, w: Any) -> Any:
-        """Returns `w` clipped."""
-        return keras.ops.clip(keras.ops.convert_to_tensor(w), self.low, self.high)
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns the arguments of the constructor."""
-        return {"low": self.low, "high": self.high}
+__all__ = ["VampPrior"]
 
 
 @dataclasses.dataclass
@@ -260,7 +231,7 @@ _REAL = "biuf"
 
 
 def _data_shape(value: int | Sequence[int]) -> tuple[int, ...]:
-    axes = (value,) if isinstance(value, numbers.Number | str) else value
+    axes: Any = (value,) if isinstance(value, numbers.Number | str) else value
     return tuple(_checks.positive_int("data_shape", axis) for axis in axes)
 
 
