@@ -1,7 +1,7 @@
 """Likelihood, posterior and prior in combination: trained, used, saved and exported.
 
-By default a set that holds every pair of two of them, of which some are exported;
-`--full-grid` takes all, and exports each.
+By default a set that holds the pairs of them, of which some are exported; `--full-grid`
+takes all, and exports each.
 """
 
 import keras
@@ -31,7 +31,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def test_the_grid_is_whole() -> None:
-    """Every pair is there, and every public layer and prior."""
+    """Every public layer and prior is there."""
     used = {type(one.model().likelihood_layer) for one in chosen_by("likelihood")}
     used |= {type(one.model().posterior_layer) for one in chosen_by("posterior")}
     assert {case.cls for case in CASES} <= used

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from scipy import special, stats
 
-from tfvae import _math
+from tfvae import _builtins, _math
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -115,11 +115,11 @@ def test_uniforms_are_never_zero_or_one(jit_compile) -> None:
 
 
 def test_builtins_only_ends_with_its_block() -> None:
-    assert not _math.traces_builtins_only()
-    with pytest.raises(RuntimeError), _math.builtins_only():  # noqa: PT012
-        assert _math.traces_builtins_only()
+    assert not _builtins.traces_builtins_only()
+    with pytest.raises(RuntimeError), _builtins.builtins_only():  # noqa: PT012
+        assert _builtins.traces_builtins_only()
         raise RuntimeError
-    assert not _math.traces_builtins_only()
+    assert not _builtins.traces_builtins_only()
 
 
 def test_seeds_and_noise_are_the_same_under_xla() -> None:

@@ -91,6 +91,36 @@ def test_a_prior_over_something_else_is_refused(posterior, prior, message) -> No
         vae(posterior(), prior)
 
 
+def each(distribution) -> tfd.Distribution:
+    return tfd.Independent(distribution, 1)
+
+
+ONES = np.ones(3, "float32")
+PARTIAL = {
+    "exponential": lambda: each(tfd.Exponential(ONES)),
+    "gamma": lambda: each(tfd.Gamma(ONES, ONES)),
+    "half-normal": lambda: each(tfd.HalfNormal(ONES)),
+    "beta": lambda: each(tfd.Beta(ONES, ONES)),
+    "uniform": lambda: each(tfd.Uniform(-10 * ONES, 10 * ONES)),
+    "log-normal": lambda: tfd.Sample(tfd.LogNormal(0.0, 1.0), 3),
+}
+
+
+@pytest.mark.parametrize("prior", PARTIAL.values(), ids=PARTIAL.keys())
+def test_a_prior_over_a_part_of_the_values_is_refused(prior) -> None:
+    """Densities of TFP outside their support would make the ELBO exceed log p(x)."""
+    with pytest.raises(ValueError, match=r"`prior` must have a density wherever the"):
+        vae(layers.Normal(3), prior())
+
+
+@pytest.mark.parametrize("prior", ["exponential", "gamma", "half-normal", "log-normal"])
+def test_a_prior_over_more_or_the_same_values_is_taken(prior) -> None:
+    model = vae(layers.Gamma(3), PARTIAL[prior]())
+    assert np.all(np.isfinite(model.elbo(X)))
+    assert np.all(np.isfinite(vae(layers.Gamma(3), priors.StandardNormal(3)).elbo(X)))
+    assert np.all(np.isfinite(vae(layers.Beta(3), PARTIAL["uniform"]()).elbo(X)))
+
+
 def test_draws_without_a_gradient_do_not_train_an_elbo() -> None:
     prior = tfd.Independent(tfd.Bernoulli(probs=[0.5] * 3, dtype="float32"), 1)
     model = vae(layers.Bernoulli(3), prior)
@@ -161,3 +191,24 @@ def test_no_two_classes_share_a_name_in_a_file() -> None:
     for cls, name in zip(saved, names, strict=True):
         if name.startswith("tfvae"):
             assert keras.saving.get_registered_object(name) is cls
+
+
+def test_a_reconstruction_has_the_total_of_its_example() -> None:
+    x = np.random.default_rng(2).poisson(5, (40, 6)).astype("float32")
+    likelihood = layers.NegativeBinomial(6, library_size="observed")
+    model = vae(layers.Normal(2), likelihood=likelihood)
+    np.testing.assert_allclose(model.reconstruct(x).sum(-1), x.sum(-1), rtol=1e-5)
+
+
+def test_parameters_of_bytes_are_exported_with_their_digits(tmp_path) -> None:
+    """In units of 255 a location near zero has too few of them to compare."""
+    x = np.random.default_rng(3).integers(0, 256, (64, 200)).astype("float32")
+    likelihood = layers.DiscretizedLogisticMixture(200, num_components=5)
+    encoder = keras.Sequential([keras.Input((200,)), layers.Normal(2)])
+    hidden = keras.layers.Dense(100, activation="tanh")
+    decoder = keras.Sequential([keras.Input((2,)), hidden, likelihood])
+    model = tfvae.VAE(encoder, decoder, seed=0)
+    model.compile("adam")
+    model.fit(x, epochs=2, verbose=0)
+    model.export(tmp_path / "1", num_samples=2)
+    model.export(tmp_path / "vae.tflite", format="litert", num_samples=2)

@@ -30,6 +30,16 @@ _MEASURES = {
     "mixed": "a density over values of several kinds",
 }
 
+_ADVICE = {
+    "simplex": "Use tfvae.priors.RelaxedUniform(event_shape, temperature).",
+    "counting": (
+        "Use a tfd.Distribution over the same values, of a floating dtype. Its draws "
+        "carry no gradient, so that the ELBO cannot train it: for that take "
+        "tfvae.layers.RelaxedOneHotCategorical."
+    ),
+    "mixed": "Use a tfd.Distribution over the same values.",
+}
+
 _DEFAULTS: dict[str, Callable[..., Prior]] = {
     "lebesgue": StandardNormal,
     "sphere": UniformSphere,
@@ -67,6 +77,8 @@ def as_prior(prior: Any, posterior_layer: DistributionLayer, encoder: Any) -> Pr
             f"meaningless otherwise. Received {prior!r}, with "
             f"{_MEASURES[prior.measure]}."
         )
+    if isinstance(prior, Fixed):
+        _check_reach(prior, posterior_layer)
     prior_dtype = tf.as_dtype(prior.distribution.dtype).name
     if prior_dtype != dtype:
         raise ValueError(
@@ -76,14 +88,44 @@ def as_prior(prior: Any, posterior_layer: DistributionLayer, encoder: Any) -> Pr
     return prior
 
 
+_PROBES = (-1e3, -2.0, -0.5, 0.0, 0.5, 2.0, 1e3)
+"""Values of z, of which those that a posterior gives must have a prior density."""
+
+
+def _check_reach(prior: Fixed, posterior_layer: DistributionLayer) -> None:
+    """Refuses a prior over a part of the values that the posterior gives.
+
+    Densities of TensorFlow Probability are often no number or not zero outside of their
+    support, so that it is not the density that is asked.
+    """
+    if posterior_layer.measure != "lebesgue":
+        return
+    try:
+        support = prior.distribution.experimental_default_event_space_bijector()
+    except NotImplementedError:
+        return
+    if support is None:
+        return
+    dtype = posterior_layer.variable_dtype
+    for probe in _PROBES:
+        z = tf.fill(posterior_layer.event_shape, tf.constant(probe, dtype))
+        if np.any(posterior_layer.unsupported(z)):
+            continue
+        if not np.all(np.isfinite(support.inverse(z))):
+            raise ValueError(
+                "`prior` must have a density wherever the posterior has one, or "
+                f"KL(q || p) is infinite: {posterior_layer!r} gives values such as "
+                f"{probe:g}, which are outside of the support of {prior.distribution}."
+            )
+
+
 def _default(posterior_layer: DistributionLayer) -> Prior:
     make = _DEFAULTS.get(posterior_layer.measure)
     if make is None:
         raise ValueError(
             f"`prior` must be given for {posterior_layer!r}, with "
-            f"{_MEASURES[posterior_layer.measure]}: there is no standard one, but "
-            "tfvae.priors.RelaxedUniform on the simplex, and any tfd.Distribution over "
-            "the same values."
+            f"{_MEASURES[posterior_layer.measure]}: there is no standard one. "
+            f"{_ADVICE[posterior_layer.measure]}"
         )
     return make(posterior_layer.event_shape, dtype=posterior_layer.variable_dtype)
 

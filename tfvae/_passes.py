@@ -57,10 +57,10 @@ def reconstruct(vae: Any, x: tf.Tensor) -> tf.Tensor:
     """E[x|z] at the location of q(z|x), [B, *event]."""
 
     def block(start: tf.Tensor, stop: tf.Tensor, _: tf.Tensor) -> tf.Tensor:
-        q = vae.encoder(x[start:stop], training=False)
-        return vae.likelihood_layer.location(
-            vae.decode(vae.posterior_layer.location(q))
-        )
+        part, layer = x[start:stop], vae.likelihood_layer
+        q = vae.encoder(part, training=False)
+        likelihood = vae.decode(vae.posterior_layer.location(q))
+        return layer.location(layer.observe(likelihood, part))
 
     return _blocks_of_x(vae, block, tf.shape(x)[0], tf.zeros([2], tf.int32))
 

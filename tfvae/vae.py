@@ -51,6 +51,11 @@ class VAE(ObjectiveModel):
             shuffling follow `keras.utils.set_random_seed` alone. Default: None.
         **kwargs: Arguments of `keras.Model`, such as `name`.
 
+    Attributes:
+        encoder: As given.
+        decoder: As given.
+        prior_layer: The `tfvae.priors.Prior`, whose distribution `prior` is.
+
     Raises:
         ValueError: If a model does not end in a distribution layer, the shapes or
             dtypes of the parts do not fit, or the prior is none of the above.
@@ -290,7 +295,11 @@ class VAE(ObjectiveModel):
         return self._sample(num_samples, seed, mean)
 
     def reconstruct(self, x: Any) -> np.ndarray:
-        """Returns E[x|z] at the location of q(z|x): an array [B, *event]."""
+        """Returns E[x|z] at the location of q(z|x): an array [B, *event].
+
+        Where the likelihood has no mean it is what its layer's `location` documents;
+        an observed library size is that of x.
+        """
         return self._reconstruct(self._check(x, support=False)).numpy()
 
     def export(
@@ -312,8 +321,10 @@ class VAE(ObjectiveModel):
 
         A SavedModel takes any batch size, a `seed` int32[2] for the last three and
         `num_samples` for `sample`; its `serving_default` is `reconstruct`. A `.tflite`
-        file has a fixed batch size and takes the noise itself: `noise_z`, and for
-        `sample` also `noise_x`. Each signature is compared with the model before the
+        file has a fixed batch size and takes the noise itself, standard normals or
+        uniforms on (0, 1) as `noise` of a layer says: `noise_z` that of
+        `posterior_layer`, or in `sample` of `prior_layer`, and `noise_x` that of
+        `likelihood_layer`. Each signature is compared with the model before the
         result is put in place by one rename.
 
         Args:

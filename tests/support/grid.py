@@ -201,15 +201,44 @@ def full() -> list[Combination]:
     ]
 
 
+_KIN = {
+    "likelihood": {
+        *("normal", "low rank", "laplace", "log-normal", "beta", "one-hot"),
+        *("poisson", "negative binomial", "zero-inflated poisson"),
+        "discretized logistic",
+    },
+    "posterior": {"low rank", "student-t", "gamma"},
+    "prior": set(),
+}
+"""Names that are like another one, which stands for them in the pairs."""
+
+
 def pairwise() -> list[Combination]:
-    """Combinations that hold every pair of two of the three, chosen greedily."""
-    rest, chosen = full(), []
-    missing = {pair for combination in rest for pair in _pairs(combination)}
+    """Combinations that hold every pair of names but for kin, chosen greedily.
+
+    And every name that is left, once.
+    """
+    every, chosen = full(), []
+    rest = [one for one in every if not _kin(one)]
+    missing = {pair for one in rest for pair in _pairs(one)}
     while missing:
         best = max(rest, key=lambda one: len(missing & set(_pairs(one))))
         missing -= set(_pairs(best))
         chosen.append(best)
+    for part, names in _KIN.items():
+        for name in sorted(names):
+            found = (
+                one
+                for one in every
+                if getattr(one, part) == name and len(_kin(one)) == 1
+            )
+            chosen.append(next(found))
     return chosen
+
+
+def _kin(one: Combination) -> list[str]:
+    named = dataclasses.asdict(one).items()
+    return [name for part, name in named if name in _KIN[part]]
 
 
 def _pairs(one: Combination) -> Iterator[tuple[tuple[str, str], ...]]:

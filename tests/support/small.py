@@ -20,7 +20,7 @@ def small_vae(
         hidden = keras.layers.Dense(
             8,
             activation="tanh",
-            kernel_initializer=keras.initializers.RandomNormal(stddev=0.8, seed=seed),
+            kernel_initializer=keras.initializers.RandomNormal(0.8, seed=seed),
         )
         return keras.Sequential([keras.Input((size,)), hidden, *layers])
 

@@ -157,7 +157,7 @@ def _without_draws(vae: Any, batch_size: int | None) -> dict[str, Signature]:
 
     def reconstruct(x: tf.Tensor) -> Tensors:
         z = posterior.location(vae.encode(x))
-        return {"mean": likelihood.location(vae.decode(z))}
+        return {"mean": likelihood.location(likelihood.observe(vae.decode(z), x))}
 
     return {
         "encode": Signature(encode, [x]),
@@ -180,5 +180,5 @@ def _parameters(layer: DistributionLayer, p: tfd.Distribution) -> Tensors:
     full = tf.shape(layer.location(p))
     return {
         name: tf.broadcast_to(value, full) if layer.is_shared(name) else value
-        for name, value in layer.parameters(p).items()
+        for name, value in layer.exported_parameters(p).items()
     }

@@ -237,6 +237,10 @@ class DistributionLayer(keras.layers.Layer, abc.ABC):
         """Returns the standard deviations [*batch, *event], or None if unknown."""
         return q.stddev()
 
+    def exported_parameters(self, q: tfd.Distribution) -> dict[str, tf.Tensor]:
+        """Returns the parameters as exported models give them, with full precision."""
+        return self.parameters(q)
+
     def sample_and_log_prob(
         self, q: tfd.Distribution, sample_shape: Sequence[int] = (), seed: Any = None
     ) -> tuple[tf.Tensor, tf.Tensor]:

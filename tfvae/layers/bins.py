@@ -44,6 +44,19 @@ class BinsLayer(DistributionLayer):
         loc, scale = half * (1 + raw["loc"]), half * positive(raw["scale"])
         return raw | {"loc": loc, "scale": scale}
 
+    def exported_parameters(self, q: tfd.Distribution) -> dict[str, tf.Tensor]:
+        """Returns the parameters, `loc` and `scale` in half ranges.
+
+        From -1 to 1, as the raw numbers are: near the value 0 a `loc` in units of the
+        values has no more digits than 255 has.
+        """
+        half, parameters = (self.num_bins - 1) / 2, self.parameters(q)
+        scaled = {
+            "loc": parameters["loc"] / half - 1,
+            "scale": parameters["scale"] / half,
+        }
+        return parameters | scaled
+
     def _transform(
         self, q: tfd.Distribution, noise: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:

@@ -25,7 +25,8 @@ class Poisson(CountsLayer):
         event_shape: Shape of one event: a positive int or a non-empty sequence.
         library_size: None; or "observed", for rates that are the total of the example
             times a softmax over the event, so that log p(x) is conditional on the
-            total. Default: None.
+            total. Without data, as in samples of a model, it is the one that
+            training has seen, averaged on a log scale. Default: None.
         **kwargs: Arguments of `DistributionLayer`.
 
     Raises:

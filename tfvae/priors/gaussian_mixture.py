@@ -100,11 +100,17 @@ class GaussianMixture(Prior):
     def fit(self, z: Any, seed: int | None = None, max_iter: int = 100) -> Self:
         """Sets the mixture to the one of maximum likelihood for latents z.
 
-        The second stage of a two-stage sampler: train with a simple prior, encode the
-        data, fit the mixture to the latents and draw from it.
+        The second stage of a two-stage sampler: train with a simple prior, draw a
+        latent for each example, fit the mixture to them and make a model with it:
+
+            z = vae.encode(x).sample()
+            prior = tfvae.priors.GaussianMixture(latent_size, 10).fit(z)
+            better = tfvae.VAE(vae.encoder, vae.decoder, prior)
+
+        It is draws that a prior must fit: means alone are less spread than they are.
 
         Args:
-            z: Latents [N, *event], finite, with N >= K.
+            z: Draws of latents [N, *event], finite, with N >= K.
             seed: An int that fixes where the search starts, or None. Default: None.
             max_iter: The largest number of steps of expectation maximisation.
                 Default: 100.
@@ -147,8 +153,8 @@ class GaussianMixture(Prior):
         want = ", ".join(["N", *map(str, self.event_shape)])
         if z.shape[1:] != self.event_shape or z.dtype.kind not in "fiu":
             raise ValueError(
-                f"`z` must be an array of numbers of the shape [{want}]. "
-                f"Received: {_checks.describe(z)}."
+                f"`z` must be an array of numbers of the shape [{want}], such as "
+                f"`vae.encode(x).sample()`. Received: {_checks.describe(z)}."
             )
         if len(z) < self.num_components:
             raise ValueError(
