@@ -12,15 +12,9 @@ from tensorflow_probability import distributions as tfd
 from tfvae import _checks
 from tfvae._math import as_seed
 from tfvae.layers import DistributionLayer
-from tfvae.priors import (
-    Fixed,
-    Prior,
-    StandardNormal,
-    UniformSphere,
-)
+from tfvae.priors import Fixed, Prior, StandardNormal, UniformSphere
 
 __all__ = ["as_prior", "check_parts", "check_seed"]
-
 
 _MEASURES = {
     "lebesgue": "a density over real numbers",
@@ -100,6 +94,7 @@ def _check_reach(prior: Fixed, posterior_layer: DistributionLayer) -> None:
     """
     if posterior_layer.measure != "lebesgue":
         return
+    # How TensorFlow Probability says that it does not know where a density ends.
     try:
         support = prior.distribution.experimental_default_event_space_bijector()
     except NotImplementedError:
