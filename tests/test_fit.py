@@ -249,6 +249,20 @@ def test_frozen_parts_stay_as_they_are(frozen, when) -> None:
         assert (max(moved) == 0) if name == frozen else (min(moved) > 0)
 
 
+def test_a_step_is_traced_once(monkeypatch) -> None:
+    vae, traced = small_vae(), []
+    step = type(vae).train_step
+
+    def counting(self, data):
+        traced.append(data)
+        return step(self, data)
+
+    monkeypatch.setattr(type(vae), "train_step", counting)
+    vae.compile("adam")
+    vae.fit(binary(24), batch_size=8, epochs=2, verbose=0)
+    assert len(traced) == 1
+
+
 def test_a_trainable_prior_learns() -> None:
     vae, x = small_vae(prior=LearnedNormal(3)), binary(64)
     vae.encoder.trainable = vae.decoder.trainable = False

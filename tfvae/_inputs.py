@@ -76,6 +76,10 @@ class CheckedModel(keras.Model, abc.ABC):
         if size is not None and validation_data is None:
             size = math.floor(size * (1 - validation_split))
         self._set_dataset_size(size)
+        if self.compiled and not self.optimizer.built:
+            # A step that makes variables would be traced twice.
+            with self.distribute_strategy.scope():
+                self.optimizer.build(self.trainable_variables)
         with _data.clear_errors():
             return super().fit(
                 source.x,

@@ -1,6 +1,7 @@
 """Likelihoods with data of their type, posteriors and priors, and which to combine."""
 
 import dataclasses
+import functools
 import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -201,44 +202,16 @@ def full() -> list[Combination]:
     ]
 
 
-_KIN = {
-    "likelihood": {
-        *("normal", "low rank", "laplace", "log-normal", "beta", "one-hot"),
-        *("poisson", "negative binomial", "zero-inflated poisson"),
-        "discretized logistic",
-    },
-    "posterior": {"low rank", "student-t", "gamma"},
-    "prior": set(),
-}
-"""Names that are like another one, which stands for them in the pairs."""
-
-
-def pairwise() -> list[Combination]:
-    """Combinations that hold every pair of names but for kin, chosen greedily.
-
-    And every name that is left, once.
-    """
+@functools.cache
+def pairwise() -> tuple[Combination, ...]:
+    """Combinations that hold every pair of names that can meet, chosen greedily."""
     every, chosen = full(), []
-    rest = [one for one in every if not _kin(one)]
-    missing = {pair for one in rest for pair in _pairs(one)}
+    missing = {pair for one in every for pair in _pairs(one)}
     while missing:
-        best = max(rest, key=lambda one: len(missing & set(_pairs(one))))
+        best = max(every, key=lambda one: len(missing & set(_pairs(one))))
         missing -= set(_pairs(best))
         chosen.append(best)
-    for part, names in _KIN.items():
-        for name in sorted(names):
-            found = (
-                one
-                for one in every
-                if getattr(one, part) == name and len(_kin(one)) == 1
-            )
-            chosen.append(next(found))
-    return chosen
-
-
-def _kin(one: Combination) -> list[str]:
-    named = dataclasses.asdict(one).items()
-    return [name for part, name in named if name in _KIN[part]]
+    return tuple(chosen)
 
 
 def _pairs(one: Combination) -> Iterator[tuple[tuple[str, str], ...]]:
