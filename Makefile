@@ -35,9 +35,14 @@ test: $(TEST) ## the gate: lint, format, types, tests, doctests
 	.venv-test/bin/mypy
 	.venv-test/bin/python -m pytest --numprocesses=$(WORKERS) --dist=worksteal $(ARGS)
 
+# TensorFlow keeps the graphs of every model: 16 parts, each in processes of its own.
+PARTS ?= 16
 grid: $(TEST) ## every likelihood with every posterior and prior: hours
-	.venv-test/bin/python -m pytest tests/test_grid.py --full-grid -v \
-		--numprocesses=$(WORKERS) --dist=worksteal $(ARGS)
+	@failed=0; for part in $$(seq $(PARTS)); do \
+		.venv-test/bin/python -m pytest tests/test_grid.py -v \
+			--full-grid=$$part/$(PARTS) --numprocesses=$(WORKERS) \
+			--dist=worksteal $(ARGS) || failed=1; \
+	done; exit $$failed
 
 lint: $(TEST) ## only the linter
 	.venv-test/bin/ruff check .

@@ -15,8 +15,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the choice of how much of the grid of combinations is tested."""
     parser.addoption(
         "--full-grid",
-        action="store_true",
-        help="test every likelihood with every posterior and prior, for hours",
+        metavar="PART/PARTS",
+        help="test every likelihood with every posterior and prior, such as 1/1 for all",
     )
 
 

@@ -1,11 +1,10 @@
 """Likelihood, posterior and prior in combination: trained, used, saved and exported.
 
 By default a set that holds every pair of them, of which some are exported;
-`--full-grid` takes all, and exports each.
+`--full-grid` takes all, or one of so many parts of them, and exports each.
 """
 
 import gc
-from collections.abc import Iterator
 
 import keras
 import numpy as np
@@ -28,9 +27,13 @@ EXPORTED = {*chosen_by("likelihood"), *chosen_by("posterior"), *chosen_by("prior
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "combination" in metafunc.fixturenames:
-        every = metafunc.config.getoption("--full-grid")
-        chosen = full() if every else pairwise()
+        part = metafunc.config.getoption("--full-grid")
+        chosen = _part_of(full(), *part.split("/")) if part else pairwise()
         metafunc.parametrize("combination", chosen, ids=str)
+
+
+def _part_of(chosen: list[Combination], part: str, parts: str) -> list[Combination]:
+    return chosen[int(part) - 1 :: int(parts)]
 
 
 def test_the_grid_is_whole() -> None:
@@ -46,9 +49,8 @@ def test_the_grid_is_whole() -> None:
 
 
 @pytest.fixture
-def _fresh() -> Iterator[None]:
-    """Keep the graphs of a model, which TensorFlow holds, from slowing later ones."""
-    yield
+def _fresh() -> None:
+    """Keep graphs of earlier models, which TensorFlow holds, from slowing this one."""
     keras.backend.clear_session()
     gc.freeze()
 
