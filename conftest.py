@@ -16,7 +16,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--full-grid",
         metavar="PART/PARTS",
-        help="test every likelihood with every posterior and prior, such as 1/1 for all",
+        help="test every combination of layers and priors; 1/1 for all of them",
     )
 
 

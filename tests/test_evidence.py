@@ -10,12 +10,12 @@ from support.training import binary
 from tensorflow_probability import distributions as tfd
 
 import tfvae
-from tfvae import evidence
 from tfvae._math import fold_in
+from tfvae.evidence._over_draws import blockwise, log_mean_weight, mean
 
 ESTIMATORS = {
-    "importance": (evidence.importance, scipy.special.logsumexp),
-    "mean": (evidence.mean, np.sum),
+    "log_mean_weight": (log_mean_weight, scipy.special.logsumexp),
+    "mean": (mean, np.sum),
 }
 
 
@@ -40,7 +40,7 @@ def test_sums_over_samples_do_not_depend_on_the_passes(name, samples_per_pass) -
         dtype=tf.float64,
     )
     expected = reduce(values, axis=0)
-    expected = expected - np.log(7) if name == "importance" else expected / 7
+    expected = expected - np.log(7) if name == "log_mean_weight" else expected / 7
     np.testing.assert_allclose(found, expected, rtol=1e-13)
 
 
@@ -53,7 +53,7 @@ def test_weights_of_zero_and_of_any_size() -> None:
         ]
     )
     for samples_per_pass in (1, 2):
-        found = evidence.importance(
+        found = log_mean_weight(
             lambda indices: tf.gather(tf.constant(log_weights), indices),
             2,
             samples_per_pass,
@@ -74,7 +74,7 @@ def test_blocks_cover_every_example_once(size) -> None:
         return tf.stack([rows, tf.ones_like(rows) * seed[0]], axis=1)
 
     seed = tf.constant([1, 2])
-    found = evidence.blockwise(block, size, seed, (2,), tf.int32).numpy()
+    found = blockwise(block, size, seed, (2,), tf.int32).numpy()
     np.testing.assert_array_equal(found[:, 0], np.arange(size))
     assert len(set(seeds)) == len(seeds) == max(1, -(-size // 256))
     assert set(found[:, 1]) == {seed[0] for seed in seeds if size}

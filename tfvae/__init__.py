@@ -1,7 +1,9 @@
 """Variational autoencoders for Keras 3, TensorFlow and TensorFlow Probability."""
 
 from tfvae import (
+    callbacks,
     datasets,
+    diagnostics,
     distributions,
     evidence,
     layers,
@@ -9,12 +11,16 @@ from tfvae import (
     objectives,
     plots,
     priors,
+    recipes,
+    schedules,
 )
 from tfvae.vae import VAE
 
 __all__ = [
     "VAE",
+    "callbacks",
     "datasets",
+    "diagnostics",
     "distributions",
     "evidence",
     "layers",
@@ -22,4 +28,6 @@ __all__ = [
     "objectives",
     "plots",
     "priors",
+    "recipes",
+    "schedules",
 ]

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tfvae import _data
 from tfvae._inputs import CheckedModel
+from tfvae._math import fold_in
 from tfvae._noise import Noise
 from tfvae.layers import DistributionLayer
 from tfvae.objectives import ELBO, Context, Estimate, Objective, Terms
@@ -17,6 +18,9 @@ from tfvae.objectives import ELBO, Context, Estimate, Objective, Terms
 __all__ = ["ObjectiveModel"]
 
 _BITS = "bits_per_dimension"
+
+_OTHER_DRAWS = 1_819_243_379
+"""Sets the draws of penalties apart from those of z."""
 
 _NOISE = "noise"
 """Name of the state of the noise in a file of weights."""
@@ -72,6 +76,7 @@ class ObjectiveModel(CheckedModel):
         seed: Any = None,
         training: bool = False,
         sample_weight: tf.Tensor | None = None,
+        pathwise: bool = True,
     ) -> Terms:
         """Returns the terms of log p(x) for a batch of data."""
 
@@ -186,15 +191,19 @@ class ObjectiveModel(CheckedModel):
     def _estimate(
         self, x: tf.Tensor, weight: tf.Tensor | None, training: bool
     ) -> Estimate:
+        objective = self._run.objective
+        assert objective is not None  # Keras asks for compile() before it takes a step
+        seed = self._step_seed(training)
         context = Context(
             step=tf.cast(self.optimizer.iterations, tf.int64),
             dataset_size=self._run.dataset_size,
             training=training,
+            seed=fold_in(seed, _OTHER_DRAWS),
         )
-        objective = self._run.objective
-        assert objective is not None  # Keras asks for compile() before it takes a step
-        seed = self._step_seed(training)
-        terms = self.terms(x, objective.num_samples, seed, training, weight)
+        pathwise = objective.pathwise or not training
+        terms = self.terms(
+            x, objective.num_draws, seed, training, weight, pathwise=pathwise
+        )
         return objective.estimate(terms, context)
 
     def _step_seed(self, training: bool) -> tf.Tensor:

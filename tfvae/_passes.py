@@ -4,25 +4,18 @@ The first argument of each function is the model, so that `tf.function` of one o
 is a method. Tensors are checked already; seeds are int32[2].
 """
 
-import math
 from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from tfvae import evidence
-from tfvae._math import fold_in, split_seed, standard_noise
+from tfvae._math import split_seed
 from tfvae.distributions import closed_form_kl
+from tfvae.evidence._model import draw_prior, samples_per_pass, terms_at_draws
+from tfvae.evidence._over_draws import blockwise, log_mean_weight, mean
 
 __all__ = ["elbo", "log_prob", "reconstruct", "sample"]
-
-_NUMBERS_PER_PASS = 1_600_000
-"""Elements of x that one pass of the decoder makes, about, so that they stay in cache
-and a wide decoder stays in memory."""
-
-_MOST_PER_PASS = 64
-"""The largest number of draws for each example in a pass."""
 
 Block = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
 
@@ -31,7 +24,7 @@ def elbo(vae: Any, x: tf.Tensor, num_samples: int, seed: tf.Tensor) -> tf.Tensor
     """The ELBO [B] over `num_samples` draws, with the KL in closed form if any."""
 
     def block(start: tf.Tensor, stop: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        part, mean = x[start:stop], evidence.mean
+        part = x[start:stop]
         q = vae.encoder(part, training=False)
         kl = closed_form_kl(q, vae.prior)
         if kl is None:
@@ -39,18 +32,18 @@ def elbo(vae: Any, x: tf.Tensor, num_samples: int, seed: tf.Tensor) -> tf.Tensor
         likelihood = "log_likelihood"
         return _over_draws(vae, mean, likelihood, part, q, num_samples, seed) - kl
 
-    return evidence.blockwise(block, tf.shape(x)[0], seed, (), x.dtype)
+    return blockwise(block, tf.shape(x)[0], seed, (), x.dtype)
 
 
 def log_prob(vae: Any, x: tf.Tensor, num_samples: int, seed: tf.Tensor) -> tf.Tensor:
     """The importance-weighted estimate of log p(x), [B]."""
 
     def block(start: tf.Tensor, stop: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        part, estimate = x[start:stop], evidence.importance
+        part, estimator = x[start:stop], log_mean_weight
         q = vae.encoder(part, training=False)
-        return _over_draws(vae, estimate, "log_weights", part, q, num_samples, seed)
+        return _over_draws(vae, estimator, "log_weights", part, q, num_samples, seed)
 
-    return evidence.blockwise(block, tf.shape(x)[0], seed, (), x.dtype)
+    return blockwise(block, tf.shape(x)[0], seed, (), x.dtype)
 
 
 def reconstruct(vae: Any, x: tf.Tensor) -> tf.Tensor:
@@ -73,7 +66,7 @@ def sample(
 
     def block(start: tf.Tensor, stop: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         z_seed, x_seed = split_seed(seed)
-        likelihood = vae.decode(_sample_prior(vae, stop - start, z_seed))
+        likelihood = vae.decode(draw_prior(vae, stop - start, z_seed))
         if mean:
             return layer.location(likelihood)
         return layer.sample_and_log_prob(likelihood, (), x_seed)[0]
@@ -91,30 +84,16 @@ def _over_draws(
     seed: tf.Tensor,
 ) -> tf.Tensor:
     """Gives an estimator one of the `Terms` at the draws that it asks for."""
-
-    def draw(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return vae.posterior_layer.sample_and_log_prob(q, (), fold_in(seed, index))
+    terms = terms_at_draws(vae, x, q, seed)
 
     def values(indices: tf.Tensor) -> tf.Tensor:
-        z, log_q = tf.map_fn(draw, indices, fn_output_signature=(x.dtype, x.dtype))
-        return getattr(vae.terms_at(x, q, z, log_q), term)
+        return getattr(terms(indices), term)
 
-    block = evidence.BLOCK * math.prod(vae.likelihood_layer.event_shape)
-    fitting = max(1, min(_MOST_PER_PASS, _NUMBERS_PER_PASS // block))
-    per_pass = min(num_samples, fitting)
+    per_pass = samples_per_pass(vae, num_samples)
     return estimator(values, num_samples, per_pass, tf.shape(x)[0], x.dtype)
 
 
 def _blocks_of_x(vae: Any, block: Block, size: Any, seed: tf.Tensor) -> tf.Tensor:
     layer = vae.likelihood_layer
     shape, dtype = layer.event_shape, layer.variable_dtype
-    return evidence.blockwise(block, size, seed, shape, dtype)
-
-
-def _sample_prior(vae: Any, num_samples: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    prior = vae.prior_layer
-    if prior.noise is None:
-        return prior.distribution.sample(num_samples, seed=seed)
-    shape, dtype = prior.noise_shape, vae.posterior_layer.variable_dtype
-    noise = standard_noise(prior.noise, (num_samples, *shape), seed, dtype)
-    return prior.transform(noise)
+    return blockwise(block, size, seed, shape, dtype)

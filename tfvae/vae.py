@@ -14,6 +14,7 @@ from tfvae._math import as_seed
 from tfvae._model import ObjectiveModel
 from tfvae._parts import as_prior, check_parts, check_seed
 from tfvae.distributions import kl_method
+from tfvae.evidence import Marginal
 from tfvae.export import export_litert, export_saved_model
 from tfvae.layers import DistributionLayer, distribution_layer
 from tfvae.objectives import Terms
@@ -161,6 +162,17 @@ class VAE(ObjectiveModel):
             {"z": self.prior, "x": lambda z: self.decode(z)}
         )
 
+    def marginal(self, num_samples: int = 1000) -> Marginal:
+        """Returns the density p(x) with `sample` and `log_prob`.
+
+        Args:
+            num_samples: Number S of draws of z in its `log_prob`. Default: 1000.
+
+        Returns:
+            A `tfvae.evidence.Marginal` with batch shape [] and the event shape of x.
+        """
+        return Marginal(self, num_samples)
+
     # What is known of p(x).
 
     def terms(
@@ -170,6 +182,7 @@ class VAE(ObjectiveModel):
         seed: Any = None,
         training: bool = False,
         sample_weight: tf.Tensor | None = None,
+        pathwise: bool = True,
     ) -> Terms:
         """Returns the terms of log p(x) at draws of z, for a batch of data.
 
@@ -180,6 +193,7 @@ class VAE(ObjectiveModel):
             training: Whether the two networks are called for training.
             sample_weight: What examples count for, [B], where the likelihood takes a
                 parameter from the data. Default: one each.
+            pathwise: Whether gradients flow through the draws. Default: True.
 
         Returns:
             The `tfvae.objectives.Terms`, with axes [S, B].
@@ -189,6 +203,9 @@ class VAE(ObjectiveModel):
         z, log_q = self.posterior_layer.sample_and_log_prob(
             q, (num_samples,), self._seed(seed)
         )
+        if not pathwise:
+            z = tf.stop_gradient(z)
+            log_q = q.log_prob(z)
         return self.terms_at(x, q, z, log_q, training, sample_weight)
 
     def terms_at(

@@ -20,8 +20,8 @@ from typing import Any
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from tfvae import evidence
 from tfvae._math import fold_in, log_mean_exp
+from tfvae.evidence._over_draws import blockwise
 from tfvae.layers import DistributionLayer
 from tfvae.objectives import Terms
 
@@ -66,7 +66,7 @@ def with_seed(vae: Any, num_samples: int) -> dict[str, Signature]:
             terms = vae.terms(x[start:stop], 1, fold_in(seed, 0))
             return tf.stack([terms.reconstruction, terms.kl()], axis=-1)
 
-        both = evidence.blockwise(block, tf.shape(x)[0], seed, (2,), x.dtype)
+        both = blockwise(block, tf.shape(x)[0], seed, (2,), x.dtype)
         return _elbo(*tf.unstack(both, axis=-1))
 
     def log_prob(x: tf.Tensor, seed: tf.Tensor) -> Tensors:

@@ -1,8 +1,9 @@
 """The contract of distribution layers, and the projection they share."""
 
 import abc
+import contextlib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar
 
 import keras
@@ -94,6 +95,7 @@ class DistributionLayer(keras.layers.Layer, abc.ABC):
         self.bias_initializer = keras.initializers.get(bias_initializer)
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
         self._dense: keras.layers.Dense | None = None
+        self._on_raw: Callable[[tf.Tensor], None] | None = None
 
     # What a family says of itself.
 
@@ -213,7 +215,21 @@ class DistributionLayer(keras.layers.Layer, abc.ABC):
         features = tf.cast(features, self.variable_dtype)
         if self._dense is not None:
             features = self._dense(features)
-        parts = tf.split(features, self._sizes, axis=-1)
+        if self._on_raw is not None:
+            self._on_raw(features)
+        return self.from_raw(features)
+
+    def from_raw(self, raw_parameters: tf.Tensor) -> tfd.Distribution:
+        """Returns the distribution that has these raw parameters, without projection.
+
+        Args:
+            raw_parameters: A tensor [B, P] or [B, *event_shape[:-1], P], as features
+                are with `projection=None`.
+
+        Returns:
+            A distribution with batch shape [B].
+        """
+        parts = tf.split(raw_parameters, self._sizes, axis=-1)
         raw = {
             name: tf.reshape(part, (-1, *shape))
             for part, (name, shape) in zip(
@@ -221,6 +237,19 @@ class DistributionLayer(keras.layers.Layer, abc.ABC):
             )
         }
         return self._distribution(**self._constrain(raw))
+
+    @contextlib.contextmanager
+    def watch_raw(self, function: Callable[[tf.Tensor], None]) -> Iterator[None]:
+        """Hands the raw parameters of each call to a function while the context lasts.
+
+        Args:
+            function: Takes what `from_raw` does.
+        """
+        self._on_raw = function
+        try:
+            yield
+        finally:
+            self._on_raw = None
 
     def compute_output_spec(
         self, features: keras.KerasTensor, training: bool = False

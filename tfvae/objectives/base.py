@@ -22,11 +22,13 @@ class Context:
         dataset_size: The number of examples of the training data, or None where it
             is unknown (a generator, a dataset).
         training: Whether the estimate is used for an update.
+        seed: A seed for further draws, int32[2]. Default: None, for no draws.
     """
 
     step: tf.Tensor
     dataset_size: int | None
     training: bool
+    seed: tf.Tensor | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -76,6 +78,16 @@ class Objective(keras.layers.Layer, abc.ABC):
         super().__init__(**kwargs)
         self.num_samples = _checks.positive_int("num_samples", num_samples)
         self.built = True
+
+    @property
+    def num_draws(self) -> int:
+        """The number of draws of z for each example in all."""
+        return self.num_samples
+
+    @property
+    def pathwise(self) -> bool:
+        """Whether gradients flow through the draws of z."""
+        return True
 
     @abc.abstractmethod
     def estimate(self, terms: Terms, context: Context) -> Estimate:

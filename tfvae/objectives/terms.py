@@ -59,6 +59,14 @@ class Terms:
         return self.log_likelihood + self.log_prior - self.log_posterior
 
     @functools.cached_property
+    def log_posterior_detached(self) -> tf.Tensor:
+        """Log q(z|x) as a function of the draws alone: [S, B], nats.
+
+        Its gradient reaches the parameters of q through z, and not by themselves.
+        """
+        return self.posterior_layer.detach(self.posterior).log_prob(self.z)
+
+    @functools.cached_property
     def reconstruction(self) -> tf.Tensor:
         """E_q[log p(x|z)], the mean over the draws: [B], nats."""
         return tf.reduce_mean(self.log_likelihood, axis=0)

@@ -12,12 +12,61 @@ from support.training import LearnedNormal, TwoLosses, assert_same_weights, bina
 from tensorflow_probability import distributions as tfd
 
 import tfvae
+from tfvae import objectives
 from tfvae.objectives import ELBO, Context, Estimate, Objective
 
 SCHEDULE = keras.optimizers.schedules.PolynomialDecay(0.25, 4, 1.25)
 
-# Every public objective, with a value that is not the default for each argument.
-ARGUMENTS = {ELBO: {"num_samples": 3, "beta": 0.5, "kl": "monte_carlo", "name": "o"}}
+# Every public objective and penalty, with no argument at its default.
+PENALTIES = {
+    objectives.Capacity: {"weight": 2.0, "capacity": 3.0, "name": "o"},
+    objectives.DIP: {"weight": 2.0, "kind": "II", "off_diagonal": 5.0, "diagonal": 3.0},
+    objectives.GECO: {"target": -3.0, "rate": 0.01, "momentum": 0.5, "weight": 2.0},
+    objectives.MaximumMeanDiscrepancy: {
+        "weight": 2.0,
+        "kernel": "rbf",
+        "length_scale": 0.7,
+    },
+    objectives.TotalCorrelation: {
+        "weight": 2.0,
+        "estimator": "weighted",
+        "dataset_size": 60,
+    },
+}
+BOUND = {"gradient": "dreg", "penalties": [objectives.DIP()], "name": "o"}
+ARGUMENTS = {
+    ELBO: {
+        "num_samples": 3,
+        "beta": 0.5,
+        "kl": "monte_carlo",
+        "free_nats": 0.1,
+        **BOUND,
+    },
+    objectives.ImportanceWeighted: {"num_samples": 3, **BOUND},
+    objectives.MultiplyImportanceWeighted: {
+        "num_groups": 2,
+        "num_samples": 3,
+        **BOUND,
+    },
+    objectives.PartiallyImportanceWeighted: {
+        "num_groups": 2,
+        "num_samples": 3,
+        **BOUND,
+    },
+    objectives.CombinedImportanceWeighted: {"beta": 0.3, "num_samples": 3, **BOUND},
+    objectives.Renyi: {"alpha": 0.7, "num_samples": 3, **BOUND},
+    objectives.Reconstruction: {"num_samples": 3, **BOUND, "gradient": "score"},
+}
+EVERY = {**ARGUMENTS, **PENALTIES}
+
+# Every argument that takes a schedule.
+SCHEDULABLE = [
+    (ELBO, "beta"),
+    (ELBO, "free_nats"),
+    (objectives.CombinedImportanceWeighted, "beta"),
+    (objectives.Capacity, "capacity"),
+    *((cls, "weight") for cls in PENALTIES),
+]
 
 
 @keras.saving.register_keras_serializable("tests")
@@ -52,15 +101,17 @@ def trained(objective: Objective, vae: tfvae.VAE | None = None, steps: int = 3):
     return vae
 
 
-def test_every_objective_is_listed_here() -> None:
-    public = {getattr(tfvae.objectives, name) for name in tfvae.objectives.__all__}
-    leaves = {c for c in public if issubclass(c, Objective)} - {Objective}
-    assert leaves == set(ARGUMENTS)
+def test_every_objective_and_penalty_is_listed_here() -> None:
+    public = {getattr(objectives, name) for name in objectives.__all__}
+    leaves = {c for c in public if issubclass(c, Objective)}
+    assert leaves - {Objective, objectives.Bound} == set(ARGUMENTS)
+    leaves = {c for c in public if issubclass(c, objectives.Penalty)}
+    assert leaves - {objectives.Penalty} == set(PENALTIES)
 
 
-@pytest.mark.parametrize("cls", ARGUMENTS)
+@pytest.mark.parametrize("cls", EVERY)
 def test_every_argument_survives_a_round_trip(cls) -> None:
-    arguments = ARGUMENTS[cls]
+    arguments = EVERY[cls]
     objective = cls(**arguments)
     names = set(inspect.signature(cls.__init__).parameters) - {"self", "kwargs"}
     assert names <= set(arguments)
@@ -68,7 +119,48 @@ def test_every_argument_survives_a_round_trip(cls) -> None:
     again = keras.saving.deserialize_keras_object(data, safe_mode=True)
     assert type(again) is cls
     for name, value in arguments.items():
-        assert getattr(again, name) == getattr(objective, name) == value
+        default = inspect.signature(cls.__init__).parameters.get(name)
+        assert default is None or default.default != value
+        if name == "penalties":
+            assert [type(one) for one in again.penalties] == [objectives.DIP]
+        else:
+            assert getattr(again, name) == getattr(objective, name) == value
+
+
+@pytest.mark.parametrize(("cls", "name"), SCHEDULABLE)
+def test_every_weight_takes_a_schedule(cls, name) -> None:
+    arguments = EVERY[cls] | {name: tfvae.schedules.Linear(7, 0.25, 0.75)}
+    data = keras.saving.serialize_keras_object(cls(**arguments))
+    again = keras.saving.deserialize_keras_object(data, safe_mode=True)
+    schedule = getattr(again, name)
+    assert isinstance(schedule, tfvae.schedules.Linear)
+    assert schedule.get_config() == {"num_steps": 7, "start": 0.25, "stop": 0.75}
+    with pytest.raises(ValueError, match=f"`{name}` must not be negative"):
+        cls(**arguments | {name: -1.0})
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("cls", EVERY)
+def test_every_objective_trains_and_is_saved(cls, jit_compile, tmp_path) -> None:
+    objective = cls(**EVERY[cls])
+    if cls in PENALTIES:
+        objective = ELBO(penalties=[objective])
+    elif cls is objectives.Reconstruction:
+        arguments = EVERY[cls] | {"gradient": "reparameterized"}
+        objective = objectives.Reconstruction(**arguments)
+    keras.utils.set_random_seed(0)
+    vae, x = small_vae(), binary(60)
+    vae.compile(keras.optimizers.Adam(0.01), objective, jit_compile=jit_compile)
+    losses = vae.fit(x, batch_size=20, epochs=12, verbose=0).history["loss"]
+    assert np.all(np.isfinite(losses))
+    # The multiplier of GECO rises, and its loss with it.
+    assert losses[-1] < losses[0] or cls is objectives.GECO
+    vae.save(tmp_path / "vae.keras")
+    again = keras.models.load_model(tmp_path / "vae.keras")
+    assert type(again.objective) is type(objective)
+    for model in (vae, again):
+        model.fit(x, batch_size=20, shuffle=False, verbose=0)
+    assert_same_weights(vae, again, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("num_samples", [1, 4])

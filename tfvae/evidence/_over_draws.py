@@ -1,4 +1,4 @@
-"""Estimators over draws of z: of the evidence log p(x), and of a mean.
+"""Sums over draws of z, a few at a time: the log of a mean of weights, and a mean.
 
 Their sums run over a few samples at a time and keep one number for each example, so
 their memory does not grow with S, and their value does not depend on how many samples
@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from tfvae._math import fold_in
 
-__all__ = ["BLOCK", "blockwise", "importance", "mean"]
+__all__ = ["BLOCK", "blockwise", "log_mean_weight", "mean"]
 
 BLOCK = 256
 """Examples in a block."""
@@ -59,7 +59,7 @@ def blockwise(
     return tf.ensure_shape(blocks.concat(), (None, *shape))
 
 
-def importance(
+def log_mean_weight(
     log_weights: Callable[[tf.Tensor], tf.Tensor],
     num_samples: Any,
     samples_per_pass: int,
@@ -109,7 +109,7 @@ def mean(
 
     Args:
         values: Maps the indices [s] of some samples to their values [s, B].
-        num_samples: As in `importance`, like the rest.
+        num_samples: As in `log_mean_weight`, like the rest.
         samples_per_pass: How many indices `values` is given at once.
         batch_size: The number of examples B.
         dtype: The dtype of the values.

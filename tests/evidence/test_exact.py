@@ -1,0 +1,203 @@
+"""Exact densities against SciPy's normal, scikit-learn's PCA and SciPy's integrals."""
+
+import keras
+import numpy as np
+import pytest
+import scipy.integrate
+import scipy.stats
+import sklearn.decomposition
+from support.linear import Linear
+from support.oracle import Oracle, weights_of
+from support.small import small_vae
+from support.training import binary
+from tensorflow_probability import distributions as tfd
+
+import tfvae
+from tfvae.evidence import exact, importance
+from tfvae.evidence._linear_gaussian import linear_gaussian
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("prior", [False, True])
+@pytest.mark.parametrize(("latents", "width"), [(1, 3), (3, 7), (7, 3)])
+def test_a_linear_model_has_a_normal_density(latents, width, prior) -> None:
+    linear = Linear(latents, width, prior=prior)
+    x = linear.marginal.rvs(50)
+    found = exact(linear.vae, x)
+    assert (found.shape, found.dtype) == ((50,), np.float64)
+    np.testing.assert_allclose(found, linear.marginal.logpdf(x), rtol=1e-10)
+
+
+def test_single_precision_is_enough_for_a_narrow_noise() -> None:
+    linear = Linear(2, 6, noise=1e-3)
+    # The model of the weights as they are stored.
+    kernel, linear.b = (w.astype(float) for w in linear.vae.decoder.get_weights())
+    linear.w = kernel.T
+    x = linear.marginal.rvs(20).astype("float32")
+    expected = linear.marginal.logpdf(x.astype(float))
+    np.testing.assert_allclose(exact(linear.vae, x), expected, rtol=1e-4)
+
+
+@pytest.mark.usefixtures("float64")
+def test_probabilistic_pca_is_that_of_scikit_learn() -> None:
+    x = np.random.default_rng(0).normal(size=(200, 5)) @ np.diag([3, 2, 1, 0.5, 0.4])
+    pca = sklearn.decomposition.PCA(2).fit(x)
+    linear = Linear(2, 5, noise=float(np.sqrt(pca.noise_variance_)))
+    scale = np.sqrt(pca.explained_variance_ - pca.noise_variance_)
+    linear.vae.decoder.set_weights([pca.components_ * scale[:, None], pca.mean_])
+    np.testing.assert_allclose(exact(linear.vae, x), pca.score_samples(x), rtol=1e-10)
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize(
+    "name", ["MultivariateNormalTriL", "MultivariateNormalLowRank"]
+)
+def test_noise_and_prior_with_full_covariances(name) -> None:
+    layers = {
+        "MultivariateNormalTriL": lambda: tfvae.layers.MultivariateNormalTriL(4),
+        "MultivariateNormalLowRank": lambda: tfvae.layers.MultivariateNormalLowRank(
+            4, rank=1
+        ),
+    }
+    likelihood = layers[name]()
+    encoder = keras.Sequential([keras.Input((4,)), tfvae.layers.Normal(2)])
+    decoder = keras.Sequential([keras.Input((2,)), likelihood])
+    lower = np.array([[1.0, 0.0], [0.7, 0.5]])
+    prior = tfd.MultivariateNormalTriL(np.array([1.0, -2.0]), lower)
+    vae = tfvae.VAE(encoder, decoder, prior)
+    # A covariance that depends on z makes the model nonlinear.
+    assert linear_gaussian(vae) is None
+    kernel, bias = vae.decoder.get_weights()
+    kernel[:, 4:], bias = 0, np.random.normal(size=bias.shape)
+    vae.decoder.set_weights([kernel, bias])
+    p = vae.decode(np.zeros((1, 2)))
+    w = kernel[:, :4].T
+    covariance = w @ lower @ lower.T @ w.T + p.covariance().numpy()[0]
+    mean = p.mean().numpy()[0] + w @ [1.0, -2.0]
+    x = np.random.normal(size=(6, 4))
+    expected = scipy.stats.multivariate_normal(mean, covariance).logpdf(x)
+    np.testing.assert_allclose(exact(vae, x), expected, rtol=1e-9)
+
+
+@pytest.mark.usefixtures("float64")
+def test_two_axes_of_latents_and_of_data() -> None:
+    encoder = keras.Sequential(
+        [keras.Input((2, 3)), keras.layers.Flatten(), tfvae.layers.Normal((2, 2))]
+    )
+    decoder = keras.Sequential(
+        [
+            keras.Input((2, 2)),
+            keras.layers.Flatten(),
+            tfvae.layers.Normal((2, 3), scale="shared"),
+        ]
+    )
+    vae = tfvae.VAE(encoder, decoder)
+    weights = weights_of(decoder)
+    kernel = next(w for w in weights if w.ndim == 2)
+    (raw,) = (w for w in weights if w.ndim == 0)
+    covariance = kernel.T @ kernel + (np.logaddexp(0, raw) + 1e-6) ** 2 * np.eye(6)
+    p = scipy.stats.multivariate_normal(np.zeros(6), covariance)
+    x = np.random.normal(size=(5, 2, 3))
+    np.testing.assert_allclose(exact(vae, x), p.logpdf(x.reshape(5, 6)), rtol=1e-9)
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("latents", [1, 2])
+def test_quadrature_is_that_of_scipy(latents) -> None:
+    vae = small_vae(posterior=tfvae.layers.Normal(latents))
+    oracle, x = Oracle(vae), binary(3)
+
+    def density(*z: float, x: np.ndarray) -> float:
+        z = np.array(z)
+        return np.exp(oracle.log_likelihood(x, z) + oracle.log_prior(z))
+
+    integrals = [
+        scipy.integrate.nquad(
+            lambda *z, x=row: density(*z, x=x),
+            [(-9, 9)] * latents,
+            opts={"epsabs": 1e-9, "epsrel": 1e-7, "limit": 200},
+        )[0]
+        for row in (x if latents == 1 else x[:1])
+    ]
+    found = exact(vae, x)
+    np.testing.assert_allclose(found[: len(integrals)], np.log(integrals), atol=1e-6)
+
+
+@pytest.mark.usefixtures("float64")
+def test_quadrature_finds_narrow_and_distant_posteriors() -> None:
+    # A model that is linear, but not said to be: sinh(arcsinh(w z)) is w z.
+    linear = Linear(1, 2, noise=1e-4)
+    x = linear.marginal.rvs(10)
+    x[:5] += 8 * linear.w[:, 0]
+    linear.set_posterior(widen=3.0, shift=1.0)
+    from tfvae.evidence.exact_density import _by_quadrature
+
+    found = _by_quadrature(linear.vae, linear.vae._check(x), 1)
+    np.testing.assert_allclose(found, linear.marginal.logpdf(x), rtol=1e-9, atol=1e-6)
+
+
+@pytest.mark.usefixtures("float64")
+def test_quadrature_in_two_dimensions_with_correlation() -> None:
+    from tfvae.evidence.exact_density import _by_quadrature
+
+    linear = Linear(2, 3, noise=0.1, prior=True)
+    x = linear.marginal.rvs(4)
+    found = _by_quadrature(linear.vae, linear.vae._check(x), 2)
+    np.testing.assert_allclose(found, linear.marginal.logpdf(x), atol=1e-6)
+
+
+@pytest.mark.parametrize("latents", [1, 2])
+def test_quadrature_agrees_with_importance_in_single_precision(latents) -> None:
+    posterior, likelihood = tfvae.layers.Normal(latents), tfvae.layers.Poisson(6)
+    vae = small_vae(posterior, likelihood)
+    # q is near the prior, so that its tails are not too light.
+    vae.encoder.set_weights(
+        [0.01 * w for w in vae.encoder.get_weights()[:3]]
+        + [np.repeat([0.0, 1.0], latents)]
+    )
+    x = np.random.poisson(1.0, size=(3, 6))
+    estimate = importance(vae, x, 50_000, seed=0)
+    error = 5 * estimate.standard_error + 1e-4
+    assert (np.abs(exact(vae, x) - estimate.log_prob) < error).all()
+
+
+def test_relu_networks_are_not_linear() -> None:
+    encoder = keras.Sequential([keras.Input((3,)), tfvae.layers.Normal(3)])
+    decoder = keras.Sequential(
+        [
+            keras.Input((3,)),
+            keras.layers.Dense(5, activation="relu"),
+            tfvae.layers.Normal(3, scale=1.0),
+        ]
+    )
+    vae = tfvae.VAE(encoder, decoder)
+    message = "at most 2 latents. This one is not linear and has 3.*evidence.importance"
+    with pytest.raises(ValueError, match=message):
+        exact(vae, np.zeros((1, 3)))
+    identity = keras.Sequential(
+        [
+            keras.Input((3,)),
+            keras.layers.Dense(5),
+            keras.layers.Dense(4),
+            tfvae.layers.Normal(3, scale=1.0),
+        ]
+    )
+    assert exact(tfvae.VAE(encoder, identity), np.zeros((1, 3))).shape == (1,)
+
+
+def test_latents_that_are_not_real_are_refused() -> None:
+    for layer, prior in (
+        (tfvae.layers.VonMisesFisher(2), None),
+        (tfvae.layers.LogNormal(1), tfd.Independent(tfd.LogNormal([0.0], 1.0), 1)),
+    ):
+        vae = small_vae(posterior=layer, prior=prior)
+        with pytest.raises(
+            ValueError, match="`exact` needs latents that take all real"
+        ):
+            exact(vae, binary(2))
+
+
+def test_data_outside_the_support_are_refused() -> None:
+    vae = small_vae(posterior=tfvae.layers.Normal(1))
+    with pytest.raises(ValueError, match="`x`"):
+        exact(vae, binary(2) + 0.5)

@@ -1,0 +1,156 @@
+"""What the estimators ask of a model: densities, draws and the kind of its latents.
+
+Every function takes a checked model and tensors; seeds are int32[2].
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tensorflow_probability import distributions as tfd
+
+from tfvae._math import fold_in, standard_noise
+from tfvae.evidence._over_draws import BLOCK
+from tfvae.objectives import Terms
+
+__all__ = [
+    "draw_prior",
+    "has_real_latents",
+    "log_joint",
+    "numpy64",
+    "over_examples",
+    "require_real_latents",
+    "rows_at_once",
+    "samples_per_pass",
+    "spread_of_posterior",
+    "spread_of_prior",
+    "terms_at_draws",
+]
+
+_NUMBERS_PER_PASS = 1_600_000
+"""Elements of x that one pass of the decoder makes, about, so that they stay in cache
+and a wide decoder stays in memory."""
+
+_MOST_PER_PASS = 64
+"""The largest number of draws for each example in a pass."""
+
+_NARROWEST = 200
+"""Hidden layers are seldom narrower than this many units."""
+
+_PROBES = (-1e3, -2.0, -0.5, 0.0, 0.5, 2.0, 1e3)
+"""Values that every element of a latent over the real numbers can have."""
+
+_DRAWS_FOR_SPREAD = 200
+
+
+def samples_per_pass(vae: Any, num_samples: int) -> int:
+    """Returns how many draws for each example of a block one pass should take."""
+    block = BLOCK * math.prod(vae.likelihood_layer.event_shape)
+    return min(num_samples, max(1, min(_MOST_PER_PASS, _NUMBERS_PER_PASS // block)))
+
+
+def terms_at_draws(
+    vae: Any, x: tf.Tensor, q: tfd.Distribution, seed: tf.Tensor
+) -> Callable[[tf.Tensor], Terms]:
+    """Returns the map from the indices [s] of draws to the terms there, [s, B].
+
+    Draw s has a seed of its own, so that it is the same in whatever pass it is made.
+    """
+
+    def draw(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return vae.posterior_layer.sample_and_log_prob(q, (), fold_in(seed, index))
+
+    def terms(indices: tf.Tensor) -> Terms:
+        z, log_q = tf.map_fn(draw, indices, fn_output_signature=(x.dtype, x.dtype))
+        return vae.terms_at(x, q, z, log_q)
+
+    return terms
+
+
+def log_joint(vae: Any, x: tf.Tensor, z: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns log p(x|z) and log p(z), [*lead, B] nats, at z [*lead, B, *latent]."""
+    likelihood = vae.likelihood_layer.observe(vae.decode(z), x)
+    return likelihood.log_prob(x), vae.prior.log_prob(z)
+
+
+def draw_prior(vae: Any, num_samples: Any, seed: tf.Tensor) -> tf.Tensor:
+    """Draws from the prior, [num_samples, *latent]."""
+    prior = vae.prior_layer
+    if prior.noise is None:
+        return prior.distribution.sample(num_samples, seed=seed)
+    shape, dtype = prior.noise_shape, vae.posterior_layer.variable_dtype
+    noise = standard_noise(prior.noise, (num_samples, *shape), seed, dtype)
+    return prior.transform(noise)
+
+
+def rows_at_once(vae: Any, count: int, most: int = 2**31) -> int:
+    """Returns how many rows of `count` latents fit one pass of the decoder."""
+    width = max(math.prod(vae.likelihood_layer.event_shape), _NARROWEST)
+    return max(1, min(most, _NUMBERS_PER_PASS // (count * width)))
+
+
+def over_examples(
+    function: Callable[..., Any], size: int, seed: tf.Tensor, *arrays: Any
+) -> tuple[np.ndarray, ...]:
+    """Calls a function on `size` examples at a time and joins what it returns.
+
+    Args:
+        function: Maps parts of the arrays, and a seed, to tensors or arrays whose
+            first axis is that of the examples.
+        size: The number of examples in a part.
+        seed: The seed that those of the parts are made from, int32[2].
+        *arrays: Tensors or arrays whose first axis has the examples.
+
+    Returns:
+        The results as arrays, joined along the first axis.
+    """
+    starts = range(0, len(arrays[0]), size)
+    parts = [
+        function(*(a[start : start + size] for a in arrays), fold_in(seed, i))
+        for i, start in enumerate(starts)
+    ]
+    return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
+
+
+def numpy64(value: Any) -> np.ndarray:
+    """Returns a tensor as a float64 array."""
+    return np.asarray(value, np.float64)
+
+
+def spread_of_prior(vae: Any, seed: tf.Tensor) -> tf.Tensor:
+    """Returns standard deviations of draws from the prior, [*latent]."""
+    return _spread(draw_prior(vae, 10 * _DRAWS_FOR_SPREAD, seed))
+
+
+def spread_of_posterior(vae: Any, x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Returns standard deviations of draws from q(z|x), [B, *latent]."""
+    q = vae.encoder(x, training=False)
+    draws = vae.posterior_layer.sample_and_log_prob(q, (_DRAWS_FOR_SPREAD,), seed)[0]
+    return _spread(draws)
+
+
+def _spread(draws: tf.Tensor) -> tf.Tensor:
+    # Of a draw that cannot vary nothing is known: it must not stop the others.
+    return tf.maximum(tf.math.reduce_std(draws, axis=0), 1e-6)
+
+
+def has_real_latents(vae: Any) -> bool:
+    """Returns whether z takes all real values."""
+    layer = vae.posterior_layer
+    if layer.measure != "lebesgue":
+        return False
+    dtype = layer.variable_dtype
+    probes = (tf.fill(layer.event_shape, tf.constant(p, dtype)) for p in _PROBES)
+    return not any(np.any(layer.unsupported(z)) for z in probes)
+
+
+def require_real_latents(vae: Any, caller: str) -> None:
+    """Raises ValueError unless z takes all real values, as `caller` needs."""
+    layer = vae.posterior_layer
+    if not has_real_latents(vae):
+        raise ValueError(
+            f"`{caller}` needs latents that take all real values, and those of "
+            f"{layer!r} are {layer.support}. Use tfvae.evidence.importance."
+        )
