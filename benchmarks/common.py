@@ -34,10 +34,11 @@ def train(
     *,
     steps: int,
     learning_rate: float = 1e-3,
+    objective: tfvae.objectives.Objective | None = None,
 ) -> float:
     """Trains with Adam, its rate falling along a cosine, and returns the seconds."""
     rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
-    vae.compile(keras.optimizers.Adam(rate), steps_per_execution=50)
+    vae.compile(keras.optimizers.Adam(rate), objective, steps_per_execution=50)
     started = time.monotonic()
     # Rounds of many steps, so that small data do not cost the start of many epochs.
     vae.fit(
