@@ -3,8 +3,9 @@
     python benchmarks/importance_weighted.py mnist.npz
 
 One stochastic layer, 784-200-200-50, tanh, Glorot initialisation, the decoder's bias at
-the mean of the data; the same number of epochs for each row. `--only` runs a part of the
-rows. Published: Burda, Grosse and Salakhutdinov, 2016, table 1, after 3,280 epochs.
+the mean of the data; the same number of epochs for each row. `--only` runs a part of
+them. Published: Burda, Grosse and Salakhutdinov, 2016, table 1, after 3,280 epochs, and
+an independent rerun with DReG gradients.
 """
 
 import argparse
