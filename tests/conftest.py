@@ -6,6 +6,9 @@ from collections.abc import Iterator
 import keras
 import pytest
 
+# Collected for doctests it would be imported a second time, under another name.
+collect_ignore = ["support"]
+
 
 @pytest.fixture(autouse=True)
 def _seed(request: pytest.FixtureRequest) -> None:

@@ -17,7 +17,7 @@ from tfvae.objectives.weights import (
     as_weight,
     weight_at,
     weight_config,
-    weight_from_config,
+    weights_from_config,
 )
 
 __all__ = ["ELBO"]
@@ -133,5 +133,4 @@ class ELBO(Bound):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "ELBO":
         """Makes the objective again from `get_config()`."""
-        weights = {n: weight_from_config(config[n]) for n in ("beta", "free_nats")}
-        return cls(**config | weights)
+        return cls(**weights_from_config(config, "beta", "free_nats"))

@@ -15,7 +15,7 @@ from tfvae.objectives.weights import (
     as_weight,
     weight_at,
     weight_config,
-    weight_from_config,
+    weights_from_config,
 )
 
 __all__ = [
@@ -206,4 +206,4 @@ class CombinedImportanceWeighted(Bound):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "CombinedImportanceWeighted":
         """Makes the objective again from `get_config()`."""
-        return cls(**config | {"beta": weight_from_config(config["beta"])})
+        return cls(**weights_from_config(config, "beta"))

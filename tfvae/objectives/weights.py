@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tfvae import _checks
 
-__all__ = ["Weight", "as_weight", "weight_at", "weight_config", "weight_from_config"]
+__all__ = ["Weight", "as_weight", "weight_at", "weight_config", "weights_from_config"]
 
 Schedule: TypeAlias = keras.optimizers.schedules.LearningRateSchedule
 
@@ -36,8 +36,8 @@ def weight_config(weight: Weight) -> Any:
     return weight
 
 
-def weight_from_config(config: Any) -> Any:
-    """Returns the weight of which a configuration holds `config`."""
-    if isinstance(config, dict):
-        return keras.saving.deserialize_keras_object(config)
-    return config
+def weights_from_config(config: dict[str, Any], *names: str) -> dict[str, Any]:
+    """Returns a configuration with the weights of these names in place of theirs."""
+    found = {name: config[name] for name in names if isinstance(config.get(name), dict)}
+    deserialize = keras.saving.deserialize_keras_object
+    return config | {name: deserialize(value) for name, value in found.items()}

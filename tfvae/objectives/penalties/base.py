@@ -14,7 +14,7 @@ from tfvae.objectives.weights import (
     as_weight,
     weight_at,
     weight_config,
-    weight_from_config,
+    weights_from_config,
 )
 
 __all__ = ["Penalty", "as_penalties"]
@@ -62,8 +62,7 @@ class Penalty(keras.layers.Layer, abc.ABC):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Penalty":
         """Makes the penalty again from `get_config()`."""
-        weights = {name: weight_from_config(config[name]) for name in cls.schedulable}
-        return cls(**config | weights)
+        return cls(**weights_from_config(config, *cls.schedulable))
 
 
 def as_penalties(penalties: Any) -> list[Penalty]:
