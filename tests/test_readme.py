@@ -1,6 +1,7 @@
 """The Python example of the README runs, and what it links to exists."""
 
 import re
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ README = (ROOT / "README.md").read_text()
 
 
 def test_the_example_runs(tmp_path, monkeypatch) -> None:
-    example, two_stages = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    parts = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    example, two_stages, objectives, evidence = parts
     images = np.random.default_rng(0).integers(0, 2, (40, 28, 28, 1))
     names = {"x": images[:20], "x_val": images[20:30], "x_test": images[30:]}
     monkeypatch.chdir(tmp_path)
@@ -20,6 +22,13 @@ def test_the_example_runs(tmp_path, monkeypatch) -> None:
     assert isinstance(names["vae"], tfvae.VAE)
     exec(two_stages, names)
     assert np.all(np.isfinite(names["better"].elbo(images)))
+    exec(objectives, names)
+    names["vae"].fit(names["x"], verbose=0)
+    with warnings.catch_warnings():
+        # A model that is hardly trained may well get the warning of `pareto_k`.
+        warnings.simplefilter("ignore", UserWarning)
+        exec(evidence, names)
+    assert np.all(names["found"].standard_error > 0)
     assert {path.name for path in tmp_path.iterdir()} == {
         "vae.keras",
         "digits",
