@@ -8,7 +8,7 @@ import tensorflow as tf
 
 import tfvae
 
-__all__ = ["batches", "evidence", "split", "table", "train"]
+__all__ = ["batches", "bernoulli_networks", "evidence", "split", "table", "train"]
 
 
 def batches(x: np.ndarray, batch_size: int, seed: int) -> tf.data.Dataset:
@@ -19,6 +19,18 @@ def batches(x: np.ndarray, batch_size: int, seed: int) -> tf.data.Dataset:
     options = tf.data.Options()
     options.autotune.enabled = False
     return rows.map(lambda numbers: tf.gather(data, numbers)).with_options(options)
+
+
+def bernoulli_networks(
+    x: np.ndarray, hidden: tuple[int, ...], posterior: keras.layers.Layer
+) -> tuple[keras.Model, keras.Model]:
+    """An encoder and a decoder, tanh, whose bias starts at the mean of the data."""
+    mean = np.clip(x.mean(axis=0), 0.001, 0.999)
+    bias = keras.initializers.Constant(np.log(mean / (1 - mean)))
+    likelihood = tfvae.layers.Bernoulli(x.shape[1], bias_initializer=bias)
+    encoder = [tfvae.networks.mlp(x.shape[1:], hidden), posterior]
+    decoder = [tfvae.networks.mlp(posterior.event_shape, hidden), likelihood]
+    return keras.Sequential(encoder), keras.Sequential(decoder)
 
 
 def split(x: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:

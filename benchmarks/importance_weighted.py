@@ -37,13 +37,8 @@ ROWS: dict[str, tuple[Objective, float, int]] = {
 def model(x: np.ndarray) -> tfvae.VAE:
     """The networks of the paper."""
     keras.utils.set_random_seed(0)
-    mean = np.clip(x.mean(axis=0), 0.001, 0.999)
-    bias = keras.initializers.Constant(np.log(mean / (1 - mean)))
-    pixels = x.shape[1]
     posterior = tfvae.layers.Normal(LATENT)
-    encoder = keras.Sequential([tfvae.networks.mlp((pixels,), HIDDEN), posterior])
-    likelihood = tfvae.layers.Bernoulli(pixels, bias_initializer=bias)
-    decoder = keras.Sequential([tfvae.networks.mlp((LATENT,), HIDDEN), likelihood])
+    encoder, decoder = common.bernoulli_networks(x, HIDDEN, posterior)
     return tfvae.VAE(encoder, decoder, seed=0)
 
 

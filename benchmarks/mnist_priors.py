@@ -53,15 +53,10 @@ ROWS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
 
 
 def model(name: str, x: np.ndarray) -> tfvae.VAE:
-    """Networks whose decoder starts at the mean of the data."""
+    """One of the rows, untrained."""
     keras.utils.set_random_seed(0)
     posterior, prior = ROWS[name]
-    mean = np.clip(x.mean(axis=0), 0.001, 0.999)
-    bias = keras.initializers.Constant(np.log(mean / (1 - mean)))
-    pixels = x.shape[1]
-    encoder = keras.Sequential([tfvae.networks.mlp((pixels,), HIDDEN), posterior()])
-    likelihood = tfvae.layers.Bernoulli(pixels, bias_initializer=bias)
-    decoder = keras.Sequential([tfvae.networks.mlp((LATENT,), HIDDEN), likelihood])
+    encoder, decoder = common.bernoulli_networks(x, HIDDEN, posterior())
     return tfvae.VAE(encoder, decoder, prior(encoder, x), seed=0)
 
 
