@@ -47,10 +47,16 @@ def train(
     steps: int,
     learning_rate: float = 1e-3,
     objective: tfvae.objectives.Objective | None = None,
+    jit_compile: bool = False,
 ) -> float:
     """Trains with Adam, its rate falling along a cosine, and returns the seconds."""
     rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
-    vae.compile(keras.optimizers.Adam(rate), objective, steps_per_execution=50)
+    vae.compile(
+        keras.optimizers.Adam(rate),
+        objective,
+        steps_per_execution=50,
+        jit_compile=jit_compile,
+    )
     started = time.monotonic()
     # Rounds of many steps, so that small data do not cost the start of many epochs.
     vae.fit(

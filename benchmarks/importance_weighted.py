@@ -71,6 +71,7 @@ def main() -> None:
             steps=options.epochs * int(data.cardinality()),
             learning_rate=options.learning_rate,
             objective=objective,
+            jit_compile=True,
         )
         found = common.evidence(vae, x_test, options.samples)
         found["active units"] = diagnostics.active_units(vae, x_test).count

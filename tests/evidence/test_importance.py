@@ -18,7 +18,17 @@ def test_it_is_the_estimate_of_the_model() -> None:
     vae, x = small_vae(), binary(300)
     found = importance(vae, x, 70, seed=3)
     np.testing.assert_allclose(found.log_prob, vae.log_prob(x, 70, seed=3), rtol=1e-5)
-    for field in ("standard_error", "effective_sample_size", "pareto_k"):
+    # Jensen: the log of a mean is above the mean of logs, here of the same weights.
+    assert (found.log_prob > found.elbo).all()
+    bound = vae.elbo(x, 70, seed=4).numpy()
+    assert abs((found.elbo - bound).mean()) < 5 * np.std(found.elbo - bound) / 300**0.5
+    for field in (
+        "elbo",
+        "reconstruction",
+        "standard_error",
+        "effective_sample_size",
+        "pareto_k",
+    ):
         value = getattr(found, field)
         assert (value.shape, value.dtype) == ((300,), np.float64)
         assert np.isfinite(value).all()
@@ -30,7 +40,9 @@ def test_the_exact_posterior_has_equal_weights() -> None:
     x = linear.marginal.rvs(20)
     for jackknife in (False, True):
         found = importance(linear.vae, x, 100, seed=0, jackknife=jackknife)
-        np.testing.assert_allclose(found.log_prob, linear.marginal.logpdf(x), rtol=1e-9)
+        exact = linear.marginal.logpdf(x)
+        np.testing.assert_allclose(found.log_prob, exact, rtol=1e-9)
+        np.testing.assert_allclose(found.elbo, exact, rtol=1e-9)
         np.testing.assert_allclose(found.effective_sample_size, 100)
         assert found.standard_error.max() < 1e-9
 

@@ -41,7 +41,7 @@ ModelArgument = Annotated[
 ]
 Seed = Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Seed of all noise.")]
 EvidenceSamples = Annotated[
-    int, typer.Option(min=1, help="Importance samples per example for log p(x).")
+    int, typer.Option(min=2, help="Importance samples per example for log p(x).")
 ]
 
 

@@ -31,16 +31,27 @@ class Importance:
 
     Attributes:
         log_prob: The estimate of log p(x), [N], nats.
-        standard_error: Its standard error by the delta method, [N], nats.
+        elbo: 1/S sum_s log w_s, the ELBO from the same draws, [N], nats; but for
+            rounding it is at most the estimate without a jackknife.
+        reconstruction: 1/S sum_s log p(x|z_s), the part of the ELBO without the KL,
+            [N], nats.
+        standard_error: The standard error of `log_prob` by the delta method, [N], nats.
         effective_sample_size: (sum w)^2 / sum w^2, [N], between 1 and S.
         pareto_k: k-hat of the largest weights, [N]; NaN where fewer than five of them
             exceed the rest: S is below 21, or the weights are equal.
     """
 
     log_prob: np.ndarray
+    elbo: np.ndarray
+    reconstruction: np.ndarray
     standard_error: np.ndarray
     effective_sample_size: np.ndarray
     pareto_k: np.ndarray
+
+    @property
+    def unreliable(self) -> np.ndarray:
+        """Where `pareto_k` exceeds 0.7, a boolean array [N]."""
+        return self.pareto_k > _LIMIT
 
 
 def importance(
@@ -104,19 +115,23 @@ def importance(
     per_pass = samples_per_pass(vae, num_samples)
 
     @tf.function(autograph=False, reduce_retracing=True)
-    def log_weights(x: tf.Tensor, seed: tf.Tensor, first: tf.Tensor) -> tf.Tensor:
+    def one_pass(x: tf.Tensor, seed: tf.Tensor, first: tf.Tensor) -> list[tf.Tensor]:
         q = vae.encoder(x, training=False)
-        terms = terms_at_draws(vae, x, q, seed)
-        return terms(first + tf.range(per_pass)).log_weights
+        terms = terms_at_draws(vae, x, q, seed)(first + tf.range(per_pass))
+        return [terms.log_weights, terms.log_likelihood]
 
     def part(x: tf.Tensor, seed: tf.Tensor) -> tuple[np.ndarray, ...]:
         firsts = map(tf.constant, range(0, num_samples, per_pass))
-        passes = [numpy64(log_weights(x, seed, first)) for first in firsts]
+        passes = [map(numpy64, one_pass(x, seed, first)) for first in firsts]
         # The last pass draws as many as the others.
-        weights = np.concatenate(passes)[:num_samples]
+        weights, likelihood = (
+            np.concatenate(part)[:num_samples] for part in zip(*passes, strict=True)
+        )
         mean = _weights.jackknife if jackknife else _weights.log_mean
         return (
             mean(weights),
+            np.mean(weights, axis=0),
+            np.mean(likelihood, axis=0),
             _weights.standard_error(weights),
             _weights.effective_sample_size(weights),
             _weights.pareto_k(weights),
@@ -124,16 +139,16 @@ def importance(
 
     size = max(1, min(BLOCK, _WEIGHTS_AT_ONCE // num_samples))
     found = Importance(*over_examples(part, size, seed, x))
-    _warn(found.pareto_k)
+    _warn(found.unreliable)
     return found
 
 
-def _warn(pareto_k: np.ndarray) -> None:
+def _warn(unreliable: np.ndarray) -> None:
     """Says so where the weights have too heavy a tail."""
-    number = int(np.sum(pareto_k > _LIMIT))
+    number = int(np.sum(unreliable))
     if number:
         warnings.warn(
-            f"`pareto_k` exceeds {_LIMIT} for {number} of {len(pareto_k)} examples: "
+            f"`pareto_k` exceeds {_LIMIT} for {number} of {len(unreliable)} examples: "
             "q(z|x) misses a part of the true posterior there, and the estimate of "
             "log p(x) and its standard error are not to be believed. Take more "
             "samples, or tfvae.evidence.annealed, or train a wider posterior, such as "
