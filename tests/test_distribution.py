@@ -24,12 +24,21 @@ def results() -> dict:
     return json.loads(run.stdout.splitlines()[-1])
 
 
-def test_the_step_of_two_is_the_step_of_one(results) -> None:
-    """Neither the rate nor the regulariser is doubled, and the weights are the same."""
-    for one, two in zip(
-        results["one"]["weights"], results["two"]["weights"], strict=True
-    ):
-        np.testing.assert_allclose(two, one, rtol=1e-4, atol=1e-5)
+@pytest.mark.parametrize("objective", ["", "geco_"])
+def test_the_step_of_two_is_the_step_of_one(results, objective) -> None:
+    """Neither the rate nor the regulariser is doubled, and the weights are the same.
+
+    The multiplier of a constraint follows the examples of both replicas.
+    """
+    one, two = (results[f"{objective}{name}"]["weights"] for name in ("one", "two"))
+    for theirs, ours in zip(one, two, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_the_multiplier_moves(results) -> None:
+    one, geco = results["one"]["weights"], results["geco_one"]["weights"]
+    changes = [np.abs(np.subtract(a, b)).max() for a, b in zip(one, geco, strict=True)]
+    assert max(changes) > 1e-3
 
 
 @pytest.mark.parametrize("logs", ["history", "evaluation"])
@@ -47,4 +56,5 @@ def test_training_with_noise_works(results) -> None:
 
 
 def test_a_replica_may_get_no_example(results) -> None:
-    assert np.isfinite(list(results["ragged"].values())).all()
+    for values in results["ragged"].values():
+        assert np.isfinite(values).all()

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from support.training import binary
 
 import tfvae
@@ -120,6 +121,40 @@ def test_the_defaults_are_those_of_the_functions() -> None:
     assert model.prior_layer is prior
     assert model.jit_compile is True
     assert recipes.iwae(*parts("iwae")).objective.num_samples == 50
+
+
+RISING = tfvae.schedules.Linear(10, 1.0, 5.0)
+
+
+def test_weights_of_recipes_take_schedules() -> None:
+    step = tf.constant(10, tf.int64)
+    tc = recipes.beta_tc_vae(*parts("vae"), beta=RISING).objective.penalties[0]
+    assert float(tc.weight(step)) == 4.0
+    info = recipes.info_vae(*parts("vae"), alpha=0.25, scale=RISING).objective
+    assert float(info.penalties[0].weight(step)) == 4.25
+    dip = recipes.dip_vae(*parts("vae"), off_diagonal=RISING).objective.penalties[0]
+    assert dip.off_diagonal is RISING
+    again = keras.saving.deserialize_keras_object(
+        keras.saving.serialize_keras_object(tc)
+    )
+    assert again.weight.get_config() == tc.weight.get_config()
+    assert float(again.weight(step)) == 4.0
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("info_vae", {"alpha": 1.5}, "`alpha` must be at most 1. Received: 1.5"),
+        ("info_vae", {"scale": 0.5}, "`scale` must be at least 1 - alpha = 1"),
+        ("beta_tc_vae", {"beta": 0.5}, "`beta` must be at least 1. Received: 0.5"),
+        ("dip_vae", {"diagonal": -1.0}, "`diagonal` must not be negative"),
+        ("ciwae", {"beta": RISING}, "`beta` must be at most 1"),
+        ("vamp_vae", {"prior": None}, "vamp_vae.. takes no `prior`"),
+    ],
+)
+def test_arguments_that_mean_nothing_are_refused(name, arguments, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        getattr(recipes, name)(*parts(name), **arguments)
 
 
 def test_the_scale_must_be_one_that_is_fitted() -> None:

@@ -6,9 +6,14 @@ import pytest
 import tensorflow as tf
 
 import tfvae
-from tfvae.schedules import Cyclical, Linear
+from tfvae.schedules import Affine, Cyclical, Linear
 
 SCHEDULES = {
+    Affine: {
+        "schedule": keras.optimizers.schedules.PolynomialDecay(4.0, 8, 2.0),
+        "factor": -0.5,
+        "constant": 3.0,
+    },
     Linear: {"num_steps": 8, "start": 0.5, "stop": 2.5},
     Cyclical: {
         "period": 10,
@@ -29,7 +34,8 @@ def test_values() -> None:
     line = np.interp(steps, [0, 8], [0.5, 2.5])
     within = steps % 10
     cycles = np.where(steps < 20, np.interp(within, [0, 4], [0.5, 2.5]), 2.5)
-    for cls, expected in ((Linear, line), (Cyclical, cycles)):
+    affine = 3 - 0.5 * np.interp(steps, [0, 8], [4.0, 2.0])
+    for cls, expected in ((Linear, line), (Cyclical, cycles), (Affine, affine)):
         schedule = cls(**SCHEDULES[cls])
         np.testing.assert_allclose([schedule(t) for t in steps], expected, rtol=1e-6)
         compiled = tf.function(schedule, jit_compile=True, autograph=False)
@@ -43,7 +49,12 @@ def test_round_trip(cls) -> None:
     data = keras.saving.serialize_keras_object(schedule)
     again = keras.saving.deserialize_keras_object(data, safe_mode=True)
     assert type(again) is cls
-    assert again.get_config() == SCHEDULES[cls]
+    assert again.get_config() == schedule.get_config()
+    for name, value in SCHEDULES[cls].items():
+        if name == "schedule":
+            assert again.schedule.get_config() == value.get_config()
+        else:
+            assert getattr(again, name) == value
 
 
 def test_a_schedule_is_a_learning_rate_too() -> None:
@@ -57,6 +68,7 @@ def test_a_schedule_is_a_learning_rate_too() -> None:
 @pytest.mark.parametrize(
     ("cls", "arguments", "message"),
     [
+        (Affine, {"schedule": 0.5}, "`schedule` must be a keras.optimizers.schedules"),
         (Linear, {"num_steps": 0}, "`num_steps` must be a positive integer"),
         (Linear, {"num_steps": 3, "stop": float("inf")}, "`stop` must be a finite"),
         (Cyclical, {"period": 0}, "`period` must be a positive integer"),

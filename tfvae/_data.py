@@ -90,7 +90,8 @@ def prepare(
 
     if isinstance(x, tf.data.Dataset):
         _refuse_weights(x, sample_weight)
-        return Source(_checked_dataset(layer, x, name, support), None, None, None)
+        checked = _checked_dataset(layer, x, name, support)
+        return Source(checked, None, None, _size(x))
     if isinstance(x, keras.utils.PyDataset):
         _refuse_weights(x, sample_weight)
         return Source(_CheckedPyDataset(x, check), None, None, None)
@@ -241,6 +242,13 @@ def _refuse_targets(name: str, y: Any) -> None:
             "(x,) or (x, None, sample_weight). Received targets as well; drop them, "
             "in a dataset with `dataset.map(lambda x, y: x)`."
         )
+
+
+def _size(dataset: tf.data.Dataset) -> int | None:
+    """The number of examples, where all batches are full and are counted."""
+    batches = int(dataset.cardinality())
+    batch = tf.nest.flatten(dataset.element_spec)[0].shape[:1].num_elements()
+    return None if batches < 0 or batch is None else batches * batch
 
 
 def _refuse_weights(x: Any, sample_weight: Any) -> None:

@@ -180,12 +180,16 @@ class ObjectiveModel(CheckedModel):
         return self._run.options | {
             "optimizer": serialize(self.optimizer),
             "objective": serialize(self.objective),
+            "dataset_size": self._run.dataset_size,
         }
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compiles a loaded model as it was, with room for the optimizer's state."""
         if config:
-            self.compile(**keras.saving.deserialize_keras_object(config))
+            arguments = keras.saving.deserialize_keras_object(config)
+            dataset_size = arguments.pop("dataset_size", None)
+            self.compile(**arguments)
+            self._run.dataset_size = dataset_size
             self.optimizer.build(self.trainable_variables)
 
     def _estimate(

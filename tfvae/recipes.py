@@ -2,14 +2,15 @@
 
 Each function takes an encoder and a decoder and returns a `tfvae.VAE` that is compiled
 with the objective of its paper, ready for `fit`. What else they did (the networks, the
-optimizer, the data) is left to the user.
+optimizer, the data) is left to the user. Weights are numbers or schedules, as those of
+the objectives are.
 """
 
 from typing import Any
 
 import keras
 
-from tfvae import schedules
+from tfvae import _checks, schedules
 from tfvae.layers import Normal
 from tfvae.objectives import (
     DIP,
@@ -26,6 +27,7 @@ from tfvae.objectives import (
     Renyi,
     TotalCorrelation,
 )
+from tfvae.objectives.weights import Weight
 from tfvae.priors import VampPrior
 from tfvae.vae import VAE
 
@@ -76,7 +78,7 @@ def vae(encoder: keras.Model, decoder: keras.Model, **options: Any) -> VAE:
 
 
 def beta_vae(
-    encoder: keras.Model, decoder: keras.Model, beta: float = 4.0, **options: Any
+    encoder: keras.Model, decoder: keras.Model, beta: Weight = 4.0, **options: Any
 ) -> VAE:
     """Returns a VAE whose KL counts `beta` times.
 
@@ -116,13 +118,13 @@ def cyclical_vae(
 
 
 def free_nats_vae(
-    encoder: keras.Model, decoder: keras.Model, free_nats: float, **options: Any
+    encoder: keras.Model, decoder: keras.Model, free_nats: Weight, **options: Any
 ) -> VAE:
     """Returns a VAE whose KL has no gradient below `free_nats` in an example.
 
     Reference: Kingma et al., "Improved variational inference with inverse
     autoregressive flow", 2016, https://arxiv.org/abs/1606.04934, which applies it to
-    groups of latents.
+    the mean over a minibatch of the KL of each group of latents.
     """
     return _compiled(encoder, decoder, ELBO(free_nats=free_nats), options)
 
@@ -132,7 +134,7 @@ def capacity_vae(
     decoder: keras.Model,
     capacity: float,
     num_steps: int,
-    weight: float = 1000.0,
+    weight: Weight = 1000.0,
     **options: Any,
 ) -> VAE:
     """Returns a VAE whose KL is held at a target that rises to `capacity` nats.
@@ -213,7 +215,7 @@ def piwae(
 def ciwae(
     encoder: keras.Model,
     decoder: keras.Model,
-    beta: float = 0.5,
+    beta: Weight = 0.5,
     num_samples: int = 64,
     **options: Any,
 ) -> VAE:
@@ -244,17 +246,23 @@ def renyi_vae(
 def beta_tc_vae(
     encoder: keras.Model,
     decoder: keras.Model,
-    beta: float = 6.0,
+    beta: Weight = 6.0,
     estimator: str = "stratified",
     dataset_size: int | None = None,
     **options: Any,
 ) -> VAE:
-    """Returns a VAE whose total correlation counts `beta` times.
+    """Returns a VAE whose total correlation counts `beta` times, at least once.
+
+    Raises:
+        ValueError: If an argument is none of these.
 
     Reference: Chen et al., "Isolating sources of disentanglement in variational
     autoencoders", 2018, https://arxiv.org/abs/1802.04942.
     """
-    penalty = TotalCorrelation(beta - 1, estimator, dataset_size)
+    if not callable(beta) and _checks.finite_number("beta", beta) < 1:
+        raise ValueError(f"`beta` must be at least 1. Received: {beta!r}.")
+    weight = _affine(beta, constant=-1.0)
+    penalty = TotalCorrelation(weight, estimator, dataset_size)
     return _compiled(encoder, decoder, ELBO(penalties=[penalty]), options)
 
 
@@ -262,8 +270,8 @@ def dip_vae(
     encoder: keras.Model,
     decoder: keras.Model,
     kind: str = "I",
-    off_diagonal: float = 10.0,
-    diagonal: float = 10.0,
+    off_diagonal: Weight = 10.0,
+    diagonal: Weight | None = None,
     **options: Any,
 ) -> VAE:
     """Returns a VAE whose latents are drawn to the identity covariance.
@@ -280,17 +288,28 @@ def info_vae(
     encoder: keras.Model,
     decoder: keras.Model,
     alpha: float = 0.0,
-    scale: float = 1000.0,
+    scale: Weight = 1000.0,
     kernel: str = "rbf",
     **options: Any,
 ) -> VAE:
     """Returns an InfoVAE, whose KL counts 1 - alpha and MMD^2 alpha + lambda - 1.
 
-    `scale` is the lambda of the paper; alpha = 1 is its MMD-VAE.
+    `scale` is the lambda of the paper, and alpha + lambda at least 1; alpha = 1 is its
+    MMD-VAE.
+
+    Raises:
+        ValueError: If `alpha` is no number of at most 1, or an argument is none of
+            these.
 
     Reference: Zhao, Song and Ermon, "InfoVAE", 2019, https://arxiv.org/abs/1706.02262.
     """
-    penalty = MaximumMeanDiscrepancy(alpha + scale - 1, kernel)
+    if _checks.finite_number("alpha", alpha) > 1:
+        raise ValueError(f"`alpha` must be at most 1. Received: {alpha!r}.")
+    if not callable(scale) and alpha + _checks.finite_number("scale", scale) < 1:
+        raise ValueError(
+            f"`scale` must be at least 1 - alpha = {1 - alpha:g}. Received: {scale!r}."
+        )
+    penalty = MaximumMeanDiscrepancy(_affine(scale, constant=alpha - 1), kernel)
     objective = ELBO(beta=1 - alpha, penalties=[penalty])
     return _compiled(encoder, decoder, objective, options)
 
@@ -298,7 +317,7 @@ def info_vae(
 def wae(
     encoder: keras.Model,
     decoder: keras.Model,
-    weight: float = 10.0,
+    weight: Weight = 10.0,
     kernel: str = "imq",
     **options: Any,
 ) -> VAE:
@@ -320,9 +339,17 @@ def vamp_vae(
 ) -> VAE:
     """Returns a VAE with a VampPrior; `model.prior_layer.adapt(x)` starts it at data.
 
+    Raises:
+        ValueError: If another `prior` is given.
+
     Reference: Tomczak and Welling, "VAE with a VampPrior", 2018,
     https://arxiv.org/abs/1705.07120.
     """
+    if "prior" in options:
+        raise ValueError(
+            "vamp_vae() takes no `prior`: it makes a tfvae.priors.VampPrior. "
+            f"Received: {options['prior']!r}."
+        )
     prior = VampPrior(encoder, num_pseudo_inputs)
     return _compiled(encoder, decoder, ELBO(), options | {"prior": prior})
 
@@ -347,6 +374,13 @@ def sigma_vae(encoder: keras.Model, decoder: keras.Model, **options: Any) -> VAE
             f'scale="optimal"). Received: {layer!r}.'
         )
     return model
+
+
+def _affine(weight: Weight, constant: float) -> Weight:
+    """A number or a schedule, and a constant on top of it."""
+    if callable(weight):
+        return schedules.Affine(weight, constant=constant)
+    return weight + constant
 
 
 def _compiled(

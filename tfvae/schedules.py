@@ -12,10 +12,10 @@ import tensorflow as tf
 
 from tfvae import _checks
 
-__all__ = ["Cyclical", "Linear"]
+__all__ = ["Affine", "Cyclical", "Linear"]
 
 
-@keras.saving.register_keras_serializable("tfvae.schedules")
+@keras.saving.register_keras_serializable("tfvae")
 class Linear(keras.optimizers.schedules.LearningRateSchedule):
     """A straight line, and then a constant: the warm-up of a weight.
 
@@ -52,7 +52,7 @@ class Linear(keras.optimizers.schedules.LearningRateSchedule):
         return {"num_steps": self.num_steps, "start": self.start, "stop": self.stop}
 
 
-@keras.saving.register_keras_serializable("tfvae.schedules")
+@keras.saving.register_keras_serializable("tfvae")
 class Cyclical(keras.optimizers.schedules.LearningRateSchedule):
     """Straight lines that begin again: cyclical annealing.
 
@@ -106,6 +106,53 @@ class Cyclical(keras.optimizers.schedules.LearningRateSchedule):
         """Returns the arguments of the constructor."""
         names = ("period", "num_cycles", "rise", "start", "stop")
         return {name: getattr(self, name) for name in names}
+
+
+@keras.saving.register_keras_serializable("tfvae")
+class Affine(keras.optimizers.schedules.LearningRateSchedule):
+    """A multiple of another schedule, and a constant.
+
+        w(t) = factor schedule(t) + constant
+
+    Args:
+        schedule: A schedule of this module or of Keras.
+        factor: A finite number. Default: 1.
+        constant: A finite number. Default: 0.
+
+    Raises:
+        ValueError: If an argument is none of these.
+
+    Example:
+    >>> beta = tfvae.schedules.Linear(num_steps=10, start=1.0, stop=6.0)
+    >>> float(tfvae.schedules.Affine(beta, constant=-1.0)(10))
+    5.0
+    """
+
+    def __init__(
+        self, schedule: Any, factor: float = 1.0, constant: float = 0.0
+    ) -> None:
+        if isinstance(schedule, dict):
+            schedule = keras.saving.deserialize_keras_object(schedule)
+        if not isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
+            raise ValueError(
+                "`schedule` must be a keras.optimizers.schedules.LearningRateSchedule. "
+                f"Received: {_checks.describe(schedule)}."
+            )
+        self.schedule = schedule
+        self.factor = _checks.finite_number("factor", factor)
+        self.constant = _checks.finite_number("constant", constant)
+
+    def __call__(self, step: Any) -> tf.Tensor:
+        """Returns the weight at an update, a float32 scalar."""
+        return self.factor * tf.cast(self.schedule(step), tf.float32) + self.constant
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments of the constructor."""
+        return {
+            "schedule": keras.saving.serialize_keras_object(self.schedule),
+            "factor": self.factor,
+            "constant": self.constant,
+        }
 
 
 def _line(share: tf.Tensor, start: float, stop: float) -> tf.Tensor:

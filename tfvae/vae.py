@@ -191,8 +191,8 @@ class VAE(ObjectiveModel):
             num_samples: Number S of draws z ~ q(z|x) for each example. Default: 1.
             seed: As in `log_prob`. Default: None.
             training: Whether the two networks are called for training.
-            sample_weight: What examples count for, [B], where the likelihood takes a
-                parameter from the data. Default: one each.
+            sample_weight: What examples count for, [B], in penalties and where the
+                likelihood takes a parameter from the data. Default: one each.
             pathwise: Whether gradients flow through the draws. Default: True.
 
         Returns:
@@ -206,7 +206,7 @@ class VAE(ObjectiveModel):
         if not pathwise:
             z = tf.stop_gradient(z)
             log_q = q.log_prob(z)
-        return self.terms_at(x, q, z, log_q, training, sample_weight)
+        return self.terms_at(x, q, z, log_q, training, sample_weight, pathwise)
 
     def terms_at(
         self,
@@ -216,6 +216,7 @@ class VAE(ObjectiveModel):
         log_posterior: tf.Tensor,
         training: bool = False,
         sample_weight: tf.Tensor | None = None,
+        pathwise: bool = True,
     ) -> Terms:
         """Returns the terms of log p(x) at draws z [S, B, *latent] already made."""
         layer = self.likelihood_layer
@@ -229,6 +230,8 @@ class VAE(ObjectiveModel):
             prior=self.prior,
             posterior_layer=self.posterior_layer,
             likelihood_layer=layer,
+            sample_weight=sample_weight,
+            pathwise=pathwise,
         )
 
     def elbo(self, x: Any, num_samples: int = 1, seed: Any = None) -> tf.Tensor:

@@ -38,9 +38,10 @@ ARGUMENTS = {
     ELBO: {
         "num_samples": 3,
         "beta": 0.5,
-        "kl": "monte_carlo",
+        "kl": "analytic",
         "free_nats": 0.1,
         **BOUND,
+        "gradient": "score",
     },
     objectives.ImportanceWeighted: {"num_samples": 3, **BOUND},
     objectives.MultiplyImportanceWeighted: {
@@ -65,6 +66,8 @@ SCHEDULABLE = [
     (ELBO, "free_nats"),
     (objectives.CombinedImportanceWeighted, "beta"),
     (objectives.Capacity, "capacity"),
+    (objectives.DIP, "off_diagonal"),
+    (objectives.DIP, "diagonal"),
     *((cls, "weight") for cls in PENALTIES),
 ]
 
@@ -135,8 +138,9 @@ def test_every_weight_takes_a_schedule(cls, name) -> None:
     schedule = getattr(again, name)
     assert isinstance(schedule, tfvae.schedules.Linear)
     assert schedule.get_config() == {"num_steps": 7, "start": 0.25, "stop": 0.75}
-    with pytest.raises(ValueError, match=f"`{name}` must not be negative"):
-        cls(**arguments | {name: -1.0})
+    for negative in (-1.0, tfvae.schedules.Linear(10, 0.5, -1.0)):
+        with pytest.raises(ValueError, match=f"`{name}` must not be negative"):
+            cls(**arguments | {name: negative})
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])
@@ -161,6 +165,71 @@ def test_every_objective_trains_and_is_saved(cls, jit_compile, tmp_path) -> None
     for model in (vae, again):
         model.fit(x, batch_size=20, shuffle=False, verbose=0)
     assert_same_weights(vae, again, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("cls", EVERY)
+def test_every_objective_takes_all_data_in_double_precision(cls, tmp_path) -> None:
+    """Batches that are not full, weights, a dataset, and a file that is measured."""
+    objective = cls(**EVERY[cls])
+    if cls in PENALTIES:
+        objective = ELBO(penalties=[objective])
+    x, weight = binary(22).astype(float), np.linspace(0.0, 2.0, 22)
+    keras.config.set_dtype_policy("float64")
+    try:
+        vae = small_vae()
+        vae.compile(keras.optimizers.Adam(0.01), objective)
+        data = tf.data.Dataset.from_tensor_slices((x, weight)).batch(8)
+        data = data.map(lambda x, weight: (x, None, weight))
+        history = vae.fit(data, epochs=2, verbose=0).history
+        assert np.all(np.isfinite([history[name] for name in history]))
+        estimate = objective.estimate(vae.terms(x, objective.num_draws), context())
+        assert estimate.bound.dtype == estimate.encoder_loss.dtype == tf.float64
+        vae.save(tmp_path / "vae.keras")
+        again = keras.models.load_model(tmp_path / "vae.keras")
+        arguments = {"sample_weight": weight, "batch_size": 8, "verbose": 0}
+        one, two = (model.evaluate(x, **arguments) for model in (vae, again))
+        assert one == two
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
+def test_the_number_of_examples_is_saved(tmp_path) -> None:
+    tc = objectives.TotalCorrelation(2.0)
+    vae = trained(ELBO(penalties=[tc]), small_vae())
+    vae.save(tmp_path / "vae.keras")
+    again = keras.models.load_model(tmp_path / "vae.keras")
+    one, two = (model.evaluate(binary(20), verbose=0) for model in (vae, again))
+    assert one == two
+
+
+@pytest.mark.parametrize("cls", ARGUMENTS)
+def test_every_bound_trains_on_scores(cls) -> None:
+    """No gradient goes through the draws, and the bound still rises."""
+    arguments = {"num_groups": 2} if "num_groups" in EVERY[cls] else {}
+    keras.utils.set_random_seed(0)
+    vae, x = small_vae(), binary(50)
+    objective = cls(num_samples=4, gradient="score", **arguments)
+    vae.compile(keras.optimizers.Adam(0.02), objective)
+    losses = vae.fit(x, batch_size=20, epochs=15, verbose=0).history["loss"]
+    assert np.mean(losses[-3:]) < losses[0] - 0.3
+
+
+@pytest.mark.parametrize("gradient", ["stl", "dreg", "score"])
+def test_free_nats_of_draws_have_one_gradient(gradient) -> None:
+    """Whether a KL counts would depend on the draws that it is taken of."""
+    rising = tfvae.schedules.Linear(7)
+    for free_nats in (0.5, rising):
+        with pytest.raises(ValueError, match="biased where `free_nats` clip the KL"):
+            ELBO(2, kl="monte_carlo", free_nats=free_nats, gradient=gradient)
+    if gradient == "score":
+        closed = small_vae()
+        closed.compile(objective=ELBO(2, free_nats=0.5, gradient="score"))
+        closed.fit(binary(8), verbose=0)
+        laplace = tfd.Independent(tfd.Laplace(tf.zeros(3), 1.0), 1)
+        vae = small_vae(prior=laplace)
+        vae.compile(objective=ELBO(2, free_nats=0.5, gradient="score"))
+        with pytest.raises(ValueError, match="biased where `free_nats` clip the KL"):
+            vae.fit(binary(8), verbose=0)
 
 
 @pytest.mark.parametrize("num_samples", [1, 4])
@@ -213,7 +282,7 @@ def test_no_closed_form() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"beta": -1}, "`beta` must not be negative. Received: -1.0"),
+        ({"beta": -1}, "`beta` must not be negative. Received: -1"),
         ({"beta": float("nan")}, "`beta` must be a finite number"),
         ({"beta": "cyclic"}, "`beta` must be a finite number.* Received: 'cyclic'"),
         ({"beta": None}, "`beta` must be a finite number"),

@@ -11,6 +11,7 @@ import tensorflow as tf
 from support.oracle import Oracle
 from support.small import small_vae
 from support.training import binary
+from tensorflow_probability import distributions as tfd
 
 import tfvae
 from tfvae.objectives import (
@@ -24,12 +25,17 @@ from tfvae.objectives import (
     Reconstruction,
     TotalCorrelation,
 )
+from tfvae.schedules import Linear
 
 
 def value(penalty: Penalty, terms, step=0, size=None, training=False) -> np.ndarray:
     seed = tf.constant([5, 6])
     context = Context(tf.constant(step, tf.int64), size, training, seed)
     return np.asarray(penalty.value(terms, context), float)
+
+
+def training_context() -> Context:
+    return Context(tf.constant(0, tf.int64), 40, True, tf.constant([5, 6]))
 
 
 # Total correlation.
@@ -85,8 +91,11 @@ def test_an_unknown_number_of_examples_is_asked_for() -> None:
     vae = small_vae()
     vae.compile(objective=ELBO(penalties=[TotalCorrelation()]))
     data = tf.data.Dataset.from_tensor_slices(binary(16)).batch(8)
-    with pytest.raises(ValueError, match="Pass `dataset_size`"):
+    with pytest.raises(ValueError, match="`dataset_size` must be given to Total"):
         vae.fit(data, verbose=0)
+    counted = tf.data.Dataset.from_tensor_slices(binary(16)).batch(8, True)
+    vae.fit(counted, verbose=0)
+    assert vae._run.dataset_size == 16
 
 
 def test_elements_that_are_not_independent_are_refused() -> None:
@@ -170,6 +179,14 @@ def test_dip_is_that_of_numpy(kind, posterior) -> None:
     expected = 5 * (outside**2).sum() + 3 * ((np.diag(covariance) - 1) ** 2).sum()
     found = value(DIP(1.0, kind, off_diagonal=5.0, diagonal=3.0), terms)
     np.testing.assert_allclose(found, expected, rtol=1e-5)
+    rising = Linear(10, 0.0, 5.0)
+    found = value(DIP(1.0, kind, rising, diagonal=3.0), terms, step=10)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    # By default as in the experiments of the paper.
+    factor = {"I": 10, "II": 1}[kind]
+    expected += 5 * (factor - 3 / 5) * ((np.diag(covariance) - 1) ** 2).sum()
+    found = value(DIP(1.0, kind, off_diagonal=5.0), terms)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
 def test_dip_needs_a_mean() -> None:
@@ -240,6 +257,8 @@ def test_the_reconstruction_reaches_its_target() -> None:
         (MaximumMeanDiscrepancy, {"kernel": "linear"}, "`kernel` must be one of"),
         (MaximumMeanDiscrepancy, {"length_scale": 0.0}, "`length_scale` must be"),
         (DIP, {"kind": "III"}, "`kind` must be one of 'I', 'II'"),
+        (DIP, {"off_diagonal": -10.0}, "`off_diagonal` must not be negative"),
+        (DIP, {"diagonal": Linear(10, 1.0, -1.0)}, "`diagonal` must not be negative"),
         (GECO, {"target": float("nan")}, "`target` must be a finite number"),
         (GECO, {"target": -1.0, "momentum": 1.0}, "`momentum` must be at least 0"),
         (Capacity, {"weight": -1.0}, "`weight` must not be negative"),
@@ -250,10 +269,156 @@ def test_penalties_that_mean_nothing_are_refused(cls, arguments, message) -> Non
         cls(**arguments)
 
 
-def test_a_score_gradient_does_not_go_through_draws() -> None:
-    with pytest.raises(ValueError, match="which MaximumMeanDiscrepancy in `penalties`"):
-        ELBO(2, gradient="score", penalties=[MaximumMeanDiscrepancy()])
-    ELBO(2, gradient="score", penalties=[Capacity()])
+@pytest.mark.parametrize(
+    "penalty", [MaximumMeanDiscrepancy(), TotalCorrelation(), GECO(-1.0)]
+)
+def test_a_score_gradient_does_not_go_through_draws(penalty) -> None:
+    with pytest.raises(ValueError, match=f"which {type(penalty).__name__} in `penalt"):
+        ELBO(2, gradient="score", penalties=[penalty])
+
+
+def test_a_score_gradient_needs_a_kl_in_closed_form() -> None:
+    laplace = tfd.Independent(tfd.Laplace(tf.zeros(3), 1.0), 1)
+    vae = small_vae(prior=laplace)
+    vae.compile(objective=ELBO(2, gradient="score", penalties=[Capacity()]))
+    with pytest.raises(ValueError, match="Capacity takes the KL of the draws, for"):
+        vae.fit(binary(8), verbose=0)
+
+
+@pytest.mark.parametrize("penalty", [Capacity(2.0, 0.3), DIP(1.0, "I"), DIP(1.0, "II")])
+def test_penalties_without_paths_have_their_whole_gradient(penalty) -> None:
+    vae, x = small_vae(), binary(9)
+    variables = [v.value for v in vae.encoder.trainable_variables]
+    found = []
+    for pathwise in (True, False):
+        with tf.GradientTape() as tape:
+            terms = vae.terms(x, 2, seed=1, training=True, pathwise=pathwise)
+            loss = penalty.value(terms, training_context())
+        gradients = tape.gradient(loss, variables, unconnected_gradients="zero")
+        found.append(np.concatenate([np.ravel(g) for g in gradients]))
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-5, atol=1e-5)
+    assert np.abs(found[0]).max() > 1e-2
+
+
+# What examples count for.
+
+
+def weighted(vae, x, weight, num_samples=1, rows=None):
+    """Terms with weights, of some of the rows, at the draws of all of them."""
+    terms = vae.terms(x, num_samples, seed=1)
+    keep = slice(rows)
+    q = vae.encoder(x[keep], training=False)
+    weight = None if weight is None else tf.constant(weight[keep], tf.float32)
+    z, log_q = terms.z[:, keep], terms.log_posterior[:, keep]
+    return vae.terms_at(x[keep], q, z, log_q, sample_weight=weight)
+
+
+@pytest.mark.parametrize(
+    "penalty",
+    [
+        Capacity(2.0, 0.3),
+        DIP(1.0, "I"),
+        DIP(1.0, "II"),
+        TotalCorrelation(1.0, "weighted", 40),
+    ],
+)
+def test_an_example_without_weight_does_not_count(penalty) -> None:
+    vae, x = small_vae(), binary(7)
+    weight = np.array([1, 2, 0.5, 1, 3, 0, 0])
+    found = value(penalty, weighted(vae, x, weight))
+    expected = value(penalty, weighted(vae, x, weight, rows=5))
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    without = value(penalty, weighted(vae, x, None))
+    assert abs(without / found - 1) > 1e-4
+
+
+@pytest.mark.parametrize("estimator", ["weighted", "stratified"])
+def test_the_weighted_total_correlation_is_that_of_numpy(estimator) -> None:
+    vae, x = small_vae(), binary(5)
+    weight = np.array([1, 2, 0.5, 1, 3])
+    loc, scale = Oracle(vae).posterior(x)
+    terms = weighted(vae, x, weight)
+    z = terms.z.numpy()[0].astype(float)
+    share = weight / weight.sum()
+    w = weights(estimator, 5, 40) * share * 5
+    density = scipy.stats.norm.pdf(z[:, None], loc, scale)  # [B, M, D]
+    together = np.log(np.einsum("bm,bm->b", w, density.prod(-1)))
+    alone = np.log(np.einsum("bm,bmd->bd", w, density)).sum(-1)
+    found = value(TotalCorrelation(1.0, estimator, 40), terms)
+    np.testing.assert_allclose(found, share @ (together - alone), rtol=2e-5)
+
+
+def test_the_weighted_discrepancy_is_that_of_numpy() -> None:
+    vae, x = small_vae(), binary(7)
+    weight = np.array([1, 2, 0.5, 1, 3, 0, 0.7])
+    terms = weighted(vae, x, weight)
+    z = terms.z.numpy()[0].astype(float)
+    w = terms.prior.sample((1, 7), seed=tf.constant([5, 6])).numpy()[0].astype(float)
+
+    def kernel(a, b):
+        return np.exp(-((a[:, None] - b[None]) ** 2).sum(-1) / (2 * 0.7**2))
+
+    pairs = np.outer(weight, weight) * ~np.eye(7, dtype=bool)
+    expected = (pairs * kernel(z, z)).sum() / pairs.sum()
+    expected += kernel(w, w)[~np.eye(7, dtype=bool)].mean()
+    expected -= 2 * (weight @ kernel(z, w).mean(1)) / weight.sum()
+    found = value(MaximumMeanDiscrepancy(1.0, "rbf", 0.7), terms)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_the_multiplier_follows_the_weighted_mean() -> None:
+    geco = GECO(-2.0, rate=0.1, momentum=0.0)
+    vae, x = small_vae(), binary(5)
+    weight = np.array([1, 2, 0.5, 0, 3])
+    terms = weighted(vae, x, weight)
+    value(geco, terms, training=True)
+    missing = -2.0 - np.average(terms.reconstruction.numpy(), weights=weight)
+    assert float(geco.multiplier) == pytest.approx(np.exp(0.1 * missing), rel=1e-5)
+    value(geco, weighted(vae, x, 0 * weight), training=True)
+    assert float(geco.multiplier) == pytest.approx(np.exp(0.1 * missing), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "penalty",
+    [
+        Capacity(),
+        DIP(kind="II"),
+        GECO(-1.0),
+        MaximumMeanDiscrepancy(),
+        TotalCorrelation(1.0, "weighted", 40),
+        TotalCorrelation(1.0, "stratified", 40),
+    ],
+)
+@pytest.mark.parametrize("size", [0, 4])
+def test_nothing_to_count_has_a_gradient_that_is_a_number(penalty, size) -> None:
+    vae, x = small_vae(), binary(size)
+    weight = tf.zeros([size]) if size else None
+    with tf.GradientTape() as tape:
+        q = vae.encoder(x, training=True)
+        z, log_q = vae.posterior_layer.sample_and_log_prob(q, (2,), tf.constant([1, 2]))
+        terms = vae.terms_at(x, q, z, log_q, True, weight)
+        found = penalty.value(terms, training_context())
+        loss = tf.reduce_sum(found)
+    gradients = tape.gradient(loss, [v.value for v in vae.encoder.trainable_variables])
+    assert np.all(np.isfinite(found))
+    for gradient in gradients:
+        assert gradient is None or np.all(np.isfinite(gradient))
+    if isinstance(penalty, GECO):
+        assert np.isfinite(float(penalty.multiplier))
+
+
+def test_the_draws_of_a_prior_train_it_where_they_carry_a_gradient() -> None:
+    x = binary(40)
+    found = {}
+    for prior in (tfvae.priors.Normal(3), tfvae.priors.GaussianMixture(3, 2)):
+        vae = small_vae(prior=prior)
+        with tf.GradientTape() as tape:
+            terms = vae.terms(x, 1, seed=1, training=True)
+            loss = MaximumMeanDiscrepancy().value(terms, training_context())
+        variables = [v.value for v in prior.trainable_variables]
+        found[type(prior)] = tape.gradient(loss, variables)
+    assert all(np.abs(g).max() > 1e-4 for g in found[tfvae.priors.Normal])
+    assert found[tfvae.priors.GaussianMixture] == [None] * 3
 
 
 def test_the_bound_is_reported_without_the_penalty() -> None:

@@ -22,17 +22,34 @@ from support.small import small_vae
 from support.training import binary
 
 import tfvae
+from tfvae import objectives
+from tfvae.objectives import ELBO
 
 X, W = binary(24), np.linspace(0.5, 2.0, 24).astype("float32")
 
 
-def run(posterior, batches: int, **fit_arguments) -> dict:
+def geco() -> ELBO:
+    return ELBO(penalties=[objectives.GECO(-3.0, rate=0.2, momentum=0.5)])
+
+
+def penalised() -> ELBO:
+    """Every penalty at once."""
+    others = [
+        objectives.Capacity(),
+        objectives.DIP(kind="II"),
+        objectives.MaximumMeanDiscrepancy(),
+        objectives.TotalCorrelation(),
+    ]
+    return ELBO(penalties=[*geco().penalties, *others])
+
+
+def run(posterior, batches: int, objective=None, **fit_arguments) -> dict:
     """The weights after steps on all of `X`, the logs, and those of an evaluation."""
     vae = small_vae(posterior=posterior)
     generator = np.random.default_rng(0)
     vae.set_weights([generator.normal(scale=0.5, size=w.shape) for w in vae.weights])
     vae.encoder.layers[0].kernel_regularizer = keras.regularizers.L2(0.1)
-    vae.compile(keras.optimizers.SGD(0.1))
+    vae.compile(keras.optimizers.SGD(0.1), objective)
     history = vae.fit(
         X, batch_size=24, epochs=batches, shuffle=False, verbose=0, **fit_arguments
     ).history
@@ -65,15 +82,20 @@ def draws(strategy: tf.distribute.Strategy) -> list[list[float]]:
 def ragged() -> dict[str, list[float]]:
     """The logs where the last batch has one example, so that a replica gets none."""
     vae = small_vae()
-    vae.compile("adam")
-    return vae.fit(binary(17), batch_size=16, epochs=2, verbose=0).history
+    vae.compile("adam", penalised())
+    history = vae.fit(binary(17), batch_size=16, epochs=2, verbose=0).history
+    return history | {"multiplier": [float(vae.objective.penalties[0].multiplier)]}
 
 
 def main() -> None:
-    results = {"one": run(certain(), 3, sample_weight=W)}
+    results = {
+        "one": run(certain(), 3, sample_weight=W),
+        "geco_one": run(certain(), 3, geco(), sample_weight=W),
+    }
     strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     with strategy.scope():
         results["two"] = run(certain(), 3, sample_weight=W)
+        results["geco_two"] = run(certain(), 3, geco(), sample_weight=W)
         results["noisy"] = run(None, 3)
         results["ragged"] = ragged()
     results["draws"] = draws(strategy)

@@ -41,8 +41,10 @@ class ELBO(Bound):
         kl: "analytic" for the closed form, "monte_carlo" for the mean over the
             draws, "auto" for the closed form where there is one and the gradient
             leaves the choice. Default: "auto".
-        free_nats: The KL of an example below which it has no gradient, nats: a
-            non-negative number or a schedule. Default: 0.
+        free_nats: The KL of an example, or its estimate from the draws, below which
+            it has no gradient, nats: a non-negative number or a schedule, and 0 where
+            another `gradient` than "reparameterized" takes the KL of the draws.
+            Default: 0.
         gradient: "reparameterized", "stl" (which is "dreg" for this bound; its KL is
             that of the draws) or "score". Default: "reparameterized".
         penalties: As in `Bound`. Default: none.
@@ -50,7 +52,7 @@ class ELBO(Bound):
 
     Raises:
         ValueError: If an argument is none of these, or `gradient` takes the KL of the
-            draws and `kl` is "analytic".
+            draws and `kl` is "analytic" or there are free nats.
 
     Example:
     >>> tfvae.objectives.ELBO(num_samples=5, beta=4.0).beta
@@ -84,6 +86,8 @@ class ELBO(Bound):
                 f'gradient="{gradient}" needs the KL of the draws: `kl` must be "auto" '
                 'or "monte_carlo". Received: "analytic".'
             )
+        if gradient in ("stl", "dreg") or kl == "monte_carlo":
+            self._check_free_nats()
 
     def _weighting(self, context: Context) -> Weighting:
         return Mean()
@@ -95,6 +99,20 @@ class ELBO(Bound):
             return terms.log_likelihood
         _, factor = self._kl_weights(terms, context)
         return terms.log_likelihood + factor * (terms.log_prior - log_posterior)
+
+    def _check_draws(self, terms: Terms) -> None:
+        super()._check_draws(terms)
+        if not self._closed_form(terms):
+            self._check_free_nats()
+
+    def _check_free_nats(self) -> None:
+        """Draws decide whether their own KL counts, which only paths account for."""
+        if self.gradient != "reparameterized" and self.free_nats != 0:
+            raise ValueError(
+                f'gradient="{self.gradient}" is biased where `free_nats` clip the KL '
+                'of the draws: use gradient="reparameterized", or "score" with a KL '
+                f"in closed form. Received: free_nats={self.free_nats!r}."
+            )
 
     def _rest(self, terms: Terms, context: Context) -> tf.Tensor:
         constant, factor = self._kl_weights(terms, context)

@@ -74,7 +74,9 @@ def encoder_surrogate(
 def _left_out(weighting: Weighting, v: tf.Tensor) -> tf.Tensor:
     """F(v) with v_s replaced by the mean of the others, for each s: [S, B]."""
     size = tf.shape(v)[0]
-    others = (tf.reduce_sum(v, axis=0) - v) / tf.cast(size - 1, v.dtype)
     here = tf.eye(size, dtype=tf.bool)[:, :, None]
+    # Added up without v_s: it may be minus infinity, which cannot be taken off again.
+    others = tf.reduce_sum(tf.where(here, tf.zeros_like(v), v), axis=1)
+    others /= tf.cast(size - 1, v.dtype)
     replaced = tf.where(here, others[:, None], v[None])
     return tf.map_fn(weighting.value, replaced)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from tfvae import _checks
 from tfvae.objectives.base import Context
@@ -192,12 +193,10 @@ class CombinedImportanceWeighted(Bound):
         **kwargs: Any,
     ) -> None:
         super().__init__(num_samples, gradient, penalties, **kwargs)
-        self.beta = as_weight("beta", beta)
-        if not callable(self.beta) and self.beta > 1:
-            raise ValueError(f"`beta` must be at most 1. Received: {beta!r}.")
+        self.beta = as_weight("beta", beta, most=1.0)
 
     def _weighting(self, context: Context) -> Weighting:
-        return Combination(weight_at(self.beta, context.step, self.variable_dtype))
+        return Combination(weight_at(self.beta, context.step, tf.float64))
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of the constructor."""

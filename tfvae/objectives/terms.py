@@ -32,6 +32,8 @@ class Terms:
         prior: p(z), batch shape [].
         posterior_layer: The layer that made `posterior`, for its `detach`.
         likelihood_layer: The layer that made `likelihood`, for its `detach`.
+        sample_weight: What each example counts for, [B], or None for one each.
+        pathwise: Whether gradients flow through the draws.
     """
 
     x: tf.Tensor
@@ -42,6 +44,8 @@ class Terms:
     prior: tfd.Distribution
     posterior_layer: DistributionLayer
     likelihood_layer: DistributionLayer
+    sample_weight: tf.Tensor | None = None
+    pathwise: bool = True
 
     @functools.cached_property
     def log_likelihood(self) -> tf.Tensor:

@@ -79,21 +79,21 @@ class Combination(Weighting):
     """A mixture of the two above.
 
     Attributes:
-        beta: The share of the mean, a scalar.
+        beta: The share of the mean, a scalar of any dtype.
     """
 
     beta: tf.Tensor
 
     def value(self, v: tf.Tensor) -> tf.Tensor:
         """Returns beta mean_s v_s + (1 - beta) log mean_s exp(v_s)."""
-        rest = 1 - self.beta
-        return self.beta * Mean().value(v) + rest * LogMeanExp().value(v)
+        beta = tf.cast(self.beta, v.dtype)
+        return beta * Mean().value(v) + (1 - beta) * LogMeanExp().value(v)
 
     def slopes(self, v: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the same mixture of both slopes."""
-        rest = 1 - self.beta
+        beta = tf.cast(self.beta, v.dtype)
         return tuple(
-            self.beta * one + rest * other
+            beta * one + (1 - beta) * other
             for one, other in zip(Mean().slopes(v), LogMeanExp().slopes(v), strict=True)
         )
 
@@ -111,18 +111,22 @@ class Power(Weighting):
     def value(self, v: tf.Tensor) -> tf.Tensor:
         """Returns log mean_s exp((1 - alpha) v_s) / (1 - alpha)."""
         power = 1 - self.alpha
-        mean = tf.reduce_mean(v, axis=0)
         if power == 0:
-            return mean
-        # Around their mean the values are small where the power is, and then the
+            return Mean().value(v)
+        # Less the largest the values are small where the power is, and then the
         # exponentials are too near to one to be added up.
-        scaled = power * (v - mean)
+        largest = tf.reduce_max(v, axis=0)
+        largest = tf.where(tf.math.is_finite(largest), largest, tf.zeros_like(largest))
+        largest = tf.stop_gradient(largest)
+        scaled = power * (v - largest)
         near = tf.reduce_max(tf.abs(scaled), axis=0) < math.log(2)
         small = tf.where(near, scaled, tf.zeros_like(scaled))
         precise = tf.math.log1p(tf.reduce_mean(tf.math.expm1(small), axis=0))
-        return mean + tf.where(near, precise, log_mean_exp(scaled)) / power
+        return largest + tf.where(near, precise, log_mean_exp(scaled)) / power
 
     def slopes(self, v: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns w and w (alpha + (1 - alpha) w), w ~ exp((1 - alpha) v)."""
+        if self.alpha == 1:
+            return Mean().slopes(v)
         weights = tf.nn.softmax((1 - self.alpha) * v, axis=0)
         return weights, weights * (self.alpha + (1 - self.alpha) * weights)

@@ -1,5 +1,6 @@
 """Weights that are a number or a schedule of the number of updates."""
 
+import math
 from typing import Any, TypeAlias
 
 import keras
@@ -13,15 +14,29 @@ Schedule: TypeAlias = keras.optimizers.schedules.LearningRateSchedule
 
 Weight: TypeAlias = float | Schedule
 
+_UPDATES = (0, 1, 10, 100, 1_000, 10_000, 100_000, 1_000_000)
+"""Where the weights of a schedule are looked at."""
 
-def as_weight(name: str, weight: Any, *, negative: bool = False) -> Weight:
-    """Returns a schedule, or a finite float, or raises ValueError."""
+
+def as_weight(name: str, weight: Any, *, most: float = math.inf) -> Weight:
+    """Returns a schedule or a float, from 0 to `most`.
+
+    Raises:
+        ValueError: If it is neither, or the number, or one that the schedule gives
+            within a million updates, is out of this range.
+    """
+    numbers, received = [weight], repr(weight)
     if isinstance(weight, keras.optimizers.schedules.LearningRateSchedule):
-        return weight
-    number = _checks.finite_number(name, weight)
-    if number < 0 and not negative:
-        raise ValueError(f"`{name}` must not be negative. Received: {number}.")
-    return number
+        with tf.init_scope():
+            numbers = [float(weight(tf.constant(step, tf.int64))) for step in _UPDATES]
+        received = f"{numbers} at the updates {list(_UPDATES)}"
+    else:
+        weight = numbers[0] = _checks.finite_number(name, weight)
+    if not all(number >= 0 for number in numbers):
+        raise ValueError(f"`{name}` must not be negative. Received: {received}.")
+    if not all(number <= most for number in numbers):
+        raise ValueError(f"`{name}` must be at most {most:g}. Received: {received}.")
+    return weight
 
 
 def weight_at(weight: Weight, step: tf.Tensor, dtype: tf.DType) -> tf.Tensor:

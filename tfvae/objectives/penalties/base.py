@@ -17,13 +17,14 @@ from tfvae.objectives.weights import (
     weights_from_config,
 )
 
-__all__ = ["Penalty", "as_penalties"]
+__all__ = ["Penalty", "as_penalties", "shares"]
 
 
 class Penalty(keras.layers.Layer, abc.ABC):
     """Base class of what is added to the loss of a bound, `weight` times.
 
-    It is a Keras layer so that state of its own is saved with the model.
+    It is a Keras layer so that state of its own is saved with the model. Means over a
+    batch are those of `sample_weight`, and over the examples of one replica.
 
     Args:
         weight: A non-negative number, or a
@@ -63,6 +64,17 @@ class Penalty(keras.layers.Layer, abc.ABC):
     def from_config(cls, config: dict[str, Any]) -> "Penalty":
         """Makes the penalty again from `get_config()`."""
         return cls(**weights_from_config(config, *cls.schedulable))
+
+
+def shares(sample_weight: tf.Tensor | None, like: tf.Tensor) -> tf.Tensor:
+    """Returns what each example of a batch counts for in a mean: [B], of the sum 1.
+
+    Without examples, or where all weights are 0, there is nothing to sum up.
+    """
+    weight = tf.ones(tf.shape(like)[:1], like.dtype)
+    if sample_weight is not None:
+        weight = tf.cast(sample_weight, like.dtype)
+    return tf.math.divide_no_nan(weight, tf.reduce_sum(weight))
 
 
 def as_penalties(penalties: Any) -> list[Penalty]:

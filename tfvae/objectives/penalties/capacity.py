@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 import keras
 import tensorflow as tf
 
+from tfvae._math import mean_of_examples
 from tfvae.objectives.base import Context
 from tfvae.objectives.penalties.base import Penalty
 from tfvae.objectives.terms import Terms
@@ -13,7 +14,7 @@ from tfvae.objectives.weights import Weight, as_weight, weight_at, weight_config
 __all__ = ["Capacity"]
 
 
-@keras.saving.register_keras_serializable("tfvae.objectives")
+@keras.saving.register_keras_serializable("tfvae")
 class Capacity(Penalty):
     """Holds the mean KL of a batch at a target, which may rise while it trains.
 
@@ -29,7 +30,8 @@ class Capacity(Penalty):
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Raises:
-        ValueError: If an argument is none of these.
+        ValueError: If an argument is none of these, or, in training, if the KL is one
+            of draws that carry no gradient.
 
     Example:
     >>> rising = tfvae.schedules.Linear(num_steps=100_000, stop=25.0)
@@ -50,8 +52,15 @@ class Capacity(Penalty):
         self.capacity = as_weight("capacity", capacity)
 
     def _value(self, terms: Terms, context: Context) -> tf.Tensor:
-        kl = tf.reduce_mean(terms.kl())
-        return tf.abs(kl - weight_at(self.capacity, context.step, kl.dtype))
+        if not terms.pathwise and terms.kl_method == "monte_carlo":
+            raise ValueError(
+                'gradient="score" sends no gradient through the draws of z, and '
+                "Capacity takes the KL of the draws, for there is no closed form of "
+                f"KL(q || p) for q = {terms.posterior} and p = {terms.prior}."
+            )
+        kl = terms.kl()
+        target = weight_at(self.capacity, context.step, kl.dtype)
+        return tf.abs(mean_of_examples(kl, terms.sample_weight, target) - target)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of the constructor."""

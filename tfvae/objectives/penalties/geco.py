@@ -1,6 +1,6 @@
 """Constrained optimisation with a learned multiplier."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -16,7 +16,7 @@ _LARGEST = 15.0
 """Of the logarithm of the multiplier, either way."""
 
 
-@keras.saving.register_keras_serializable("tfvae.objectives")
+@keras.saving.register_keras_serializable("tfvae")
 class GECO(Penalty):
     """Trains for the smallest KL at which the reconstruction reaches a target.
 
@@ -53,8 +53,6 @@ class GECO(Penalty):
     https://arxiv.org/abs/1810.00597.
     """
 
-    needs_paths: ClassVar[bool] = False
-
     def __init__(
         self, target: float, rate: float = 1e-3, momentum: float = 0.99, **kwargs: Any
     ) -> None:
@@ -85,19 +83,32 @@ class GECO(Penalty):
         excess = tf.cast(self.multiplier, missing.dtype) - 1
         if context.training:
             with tf.control_dependencies([excess]):
-                self._update(tf.reduce_mean(tf.stop_gradient(missing)))
+                self._update(tf.stop_gradient(missing), terms.sample_weight)
         return excess * missing
 
-    def _update(self, missing: tf.Tensor) -> None:
+    def _update(self, missing: tf.Tensor, weight: tf.Tensor | None) -> None:
+        weight = tf.ones_like(missing) if weight is None else weight
         missing = tf.cast(missing, self.variable_dtype)
-        self._count.assign_add(1.0)
-        kept = self.momentum * tf.convert_to_tensor(self._average)
-        self._average.assign(kept + (1 - self.momentum) * missing)
+        weight = tf.cast(weight, self.variable_dtype)
+        sums = tf.stack([tf.reduce_sum(weight * missing), tf.reduce_sum(weight)])
+        # One multiplier for all replicas, of which one may have no example.
+        if tf.distribute.get_strategy().num_replicas_in_sync > 1:
+            replica = tf.distribute.get_replica_context()
+            sums = replica.all_reduce(tf.distribute.ReduceOp.SUM, sums)
+        total, size = tf.unstack(sums)
+        some = size > 0
+        mean = total / tf.where(some, size, 1)
+        old = tf.convert_to_tensor(self._average)
+        average = tf.where(some, old + (1 - self.momentum) * (mean - old), old)
+        count = tf.convert_to_tensor(self._count) + tf.cast(some, old.dtype)
         # What a moving average that began at zero lacks in its first updates.
-        begun = 1 - tf.pow(self.momentum, tf.convert_to_tensor(self._count))
-        step = self.rate * tf.convert_to_tensor(self._average) / begun
-        log = tf.convert_to_tensor(self._log_multiplier) + step
-        self._log_multiplier.assign(tf.clip_by_value(log, -_LARGEST, _LARGEST))
+        begun = 1 - tf.pow(tf.constant(self.momentum, old.dtype), count)
+        step = tf.math.divide_no_nan(self.rate * average, begun)
+        log = tf.convert_to_tensor(self._log_multiplier)
+        moved = tf.clip_by_value(log + step, -_LARGEST, _LARGEST)
+        self._log_multiplier.assign(tf.where(some, moved, log))
+        self._average.assign(average)
+        self._count.assign(count)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of the constructor."""

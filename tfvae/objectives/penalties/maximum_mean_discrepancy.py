@@ -1,20 +1,22 @@
 """The maximum mean discrepancy of the aggregate posterior from the prior."""
 
+import math
 from typing import Any
 
 import keras
 import tensorflow as tf
+from tensorflow_probability import distributions as tfd
 
 from tfvae import _checks
 from tfvae.objectives.base import Context
-from tfvae.objectives.penalties.base import Penalty
+from tfvae.objectives.penalties.base import Penalty, shares
 from tfvae.objectives.terms import Terms
 from tfvae.objectives.weights import Weight
 
 __all__ = ["MaximumMeanDiscrepancy"]
 
 
-@keras.saving.register_keras_serializable("tfvae.objectives")
+@keras.saving.register_keras_serializable("tfvae")
 class MaximumMeanDiscrepancy(Penalty):
     """A distance between q(z) = mean_x q(z|x) and p(z), from draws of both.
 
@@ -27,7 +29,9 @@ class MaximumMeanDiscrepancy(Penalty):
         "imq"   k(a, b) = 2 l^2 / (2 l^2 + |a - b|^2)
 
     `ELBO(beta=1 - alpha)` with the weight alpha + lambda - 1 is InfoVAE, and
-    `Reconstruction()` with it is the Wasserstein autoencoder WAE-MMD.
+    `Reconstruction()` with it is the Wasserstein autoencoder WAE-MMD. A prior with
+    weights is trained through its draws, if those carry a gradient: the draws of a
+    mixture (`GaussianMixture`, `VampPrior`) do not.
 
     Args:
         weight: A non-negative number or a schedule. Default: 1.
@@ -65,21 +69,22 @@ class MaximumMeanDiscrepancy(Penalty):
         self.length_scale = length_scale
 
     def _value(self, terms: Terms, context: Context) -> tf.Tensor:
-        z = tf.reshape(terms.z, (*_first_two(terms.z), -1))
-        # The gradient goes to the posterior alone: not every prior's draws carry one.
-        w = terms.prior.sample(_first_two(z), seed=context.seed)
-        w = tf.reshape(tf.stop_gradient(w), tf.shape(z))
-        within = self._mean_of_pairs(z, z) + self._mean_of_pairs(w, w)
-        return tf.reduce_mean(within - 2 * self._mean_kernel(z, w))
+        num_samples, batch = tf.unstack(tf.shape(terms.z)[:2])
+        size = math.prod(terms.posterior_layer.event_shape)
+        w = terms.prior.sample((num_samples, batch), seed=context.seed)
+        if terms.prior.reparameterization_type != tfd.FULLY_REPARAMETERIZED:
+            w = tf.stop_gradient(w)
+        z, w = (tf.reshape(draws, (num_samples, batch, size)) for draws in (terms.z, w))
+        share = shares(terms.sample_weight, terms.x)[:, None]
+        others = 1 - tf.eye(batch, dtype=z.dtype)
+        return (
+            self._mean_kernel(z, z, share * tf.transpose(share) * others)
+            + self._mean_kernel(w, w, others)
+            - 2 * self._mean_kernel(z, w, share * tf.ones_like(others))
+        )
 
-    def _mean_of_pairs(self, a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
-        """The mean kernel over pairs of two draws: [S] from [S, B, D]."""
-        size = tf.cast(tf.shape(a)[1], a.dtype)
-        # A draw paired with itself has the kernel 1; a batch of one has no pairs.
-        pairs = tf.maximum(size * (size - 1), 1)
-        return (tf.square(size) * self._mean_kernel(a, b) - size) / pairs
-
-    def _mean_kernel(self, a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
+    def _mean_kernel(self, a: tf.Tensor, b: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
+        """The mean kernel of pairs of draws [S, B, D] that count `weight` [B, B]."""
         difference = a[:, :, None] - b[:, None]
         squared = tf.reduce_sum(tf.square(difference), axis=-1)
         scale = self.length_scale
@@ -88,7 +93,11 @@ class MaximumMeanDiscrepancy(Penalty):
             kernel = tf.exp(-squared / double)
         else:
             kernel = double / (double + squared)
-        return tf.reduce_mean(kernel, axis=(1, 2))
+        # A batch of one has no pairs.
+        return tf.math.divide_no_nan(
+            tf.reduce_sum(weight * tf.reduce_mean(kernel, axis=0)),
+            tf.reduce_sum(weight),
+        )
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of the constructor."""
@@ -96,8 +105,3 @@ class MaximumMeanDiscrepancy(Penalty):
             "kernel": self.kernel,
             "length_scale": self.length_scale,
         }
-
-
-def _first_two(z: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    shape = tf.shape(z)
-    return shape[0], shape[1]

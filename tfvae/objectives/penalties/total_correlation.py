@@ -9,14 +9,17 @@ from tensorflow_probability import distributions as tfd
 
 from tfvae import _checks
 from tfvae.objectives.base import Context
-from tfvae.objectives.penalties.base import Penalty
+from tfvae.objectives.penalties.base import Penalty, shares
 from tfvae.objectives.terms import Terms
 from tfvae.objectives.weights import Weight
 
 __all__ = ["TotalCorrelation"]
 
+_LEAST_WEIGHT = 1e-30
+"""In place of an example's weight of zero, whose logarithm no gradient survives."""
 
-@keras.saving.register_keras_serializable("tfvae.objectives")
+
+@keras.saving.register_keras_serializable("tfvae")
 class TotalCorrelation(Penalty):
     """How far the aggregate posterior is from having independent elements.
 
@@ -31,13 +34,14 @@ class TotalCorrelation(Penalty):
 
     and q(z_ij) likewise. The second is unbiased over batches that are drawn without
     repetition; the first is too small by about M/N where the others do not overlap
-    z_i, and its logarithms shift the value by a constant, which no gradient sees.
+    z_i, and its logarithms shift the value by a constant, which no gradient sees. With
+    `sample_weight` the examples count for as much in q(z), as shares of the batch.
 
     Args:
         weight: A non-negative number or a schedule. Default: 1.
         estimator: "weighted" or "stratified". Default: "stratified".
-        dataset_size: Number N of training examples, or None to take that of the data
-            given to `fit`. Default: None.
+        dataset_size: Number N of training examples, or None to take that of the arrays
+            given to `fit`, which is saved with the model. Default: None.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Raises:
@@ -71,15 +75,20 @@ class TotalCorrelation(Penalty):
         size = self.dataset_size or context.dataset_size
         if size is None:
             raise ValueError(
-                "TotalCorrelation needs the number of training examples, which the "
-                "data given to fit do not tell. Pass `dataset_size`."
+                "`dataset_size` must be given to TotalCorrelation: it needs the number "
+                "of training examples, and only arrays given to `fit` tell it."
             )
         # Each draw [S, B, 1, D] under the posteriors of all examples [B, D].
         log_q = elements.log_prob(terms.z[:, :, None])
-        weights = self._log_weights(tf.shape(terms.x)[0], size, log_q.dtype)
+        batch = tf.shape(terms.x)[0]
+        weights = self._log_weights(batch, size, log_q.dtype)
+        share = shares(terms.sample_weight, log_q[0])
+        relative = share * tf.cast(batch, log_q.dtype)
+        weights += tf.math.log(tf.maximum(relative, _LEAST_WEIGHT))
         together = tf.reduce_logsumexp(tf.reduce_sum(log_q, axis=-1) + weights, axis=-1)
         alone = tf.reduce_logsumexp(log_q + weights[..., None], axis=-2)
-        return tf.reduce_mean(together - tf.reduce_sum(alone, axis=-1))
+        excess = together - tf.reduce_sum(alone, axis=-1)
+        return tf.reduce_sum(share * tf.reduce_mean(excess, axis=0))
 
     def _log_weights(self, batch: tf.Tensor, size: int, dtype: tf.DType) -> tf.Tensor:
         """The logarithms of W, [B, B], or of one number for all."""
