@@ -4,16 +4,17 @@ import keras
 import numpy as np
 import pytest
 import scipy.integrate
+import scipy.special
 import scipy.stats
 import sklearn.decomposition
 from support.linear import Linear
-from support.oracle import Oracle, weights_of
+from support.oracle import weights_of
 from support.small import small_vae
 from support.training import binary
 from tensorflow_probability import distributions as tfd
 
 import tfvae
-from tfvae.evidence import exact, importance
+from tfvae.evidence import exact
 from tfvae.evidence._linear_gaussian import linear_gaussian
 
 
@@ -101,66 +102,6 @@ def test_two_axes_of_latents_and_of_data() -> None:
     np.testing.assert_allclose(exact(vae, x), p.logpdf(x.reshape(5, 6)), rtol=1e-9)
 
 
-@pytest.mark.usefixtures("float64")
-@pytest.mark.parametrize("latents", [1, 2])
-def test_quadrature_is_that_of_scipy(latents) -> None:
-    vae = small_vae(posterior=tfvae.layers.Normal(latents))
-    oracle, x = Oracle(vae), binary(3)
-
-    def density(*z: float, x: np.ndarray) -> float:
-        z = np.array(z)
-        return np.exp(oracle.log_likelihood(x, z) + oracle.log_prior(z))
-
-    integrals = [
-        scipy.integrate.nquad(
-            lambda *z, x=row: density(*z, x=x),
-            [(-9, 9)] * latents,
-            opts={"epsabs": 1e-9, "epsrel": 1e-7, "limit": 200},
-        )[0]
-        for row in (x if latents == 1 else x[:1])
-    ]
-    found = exact(vae, x)
-    np.testing.assert_allclose(found[: len(integrals)], np.log(integrals), atol=1e-6)
-
-
-@pytest.mark.usefixtures("float64")
-def test_quadrature_finds_narrow_and_distant_posteriors() -> None:
-    # A model that is linear, but not said to be: sinh(arcsinh(w z)) is w z.
-    linear = Linear(1, 2, noise=1e-4)
-    x = linear.marginal.rvs(10)
-    x[:5] += 8 * linear.w[:, 0]
-    linear.set_posterior(widen=3.0, shift=1.0)
-    from tfvae.evidence.exact_density import _by_quadrature
-
-    found = _by_quadrature(linear.vae, linear.vae._check(x), 1)
-    np.testing.assert_allclose(found, linear.marginal.logpdf(x), rtol=1e-9, atol=1e-6)
-
-
-@pytest.mark.usefixtures("float64")
-def test_quadrature_in_two_dimensions_with_correlation() -> None:
-    from tfvae.evidence.exact_density import _by_quadrature
-
-    linear = Linear(2, 3, noise=0.1, prior=True)
-    x = linear.marginal.rvs(4)
-    found = _by_quadrature(linear.vae, linear.vae._check(x), 2)
-    np.testing.assert_allclose(found, linear.marginal.logpdf(x), atol=1e-6)
-
-
-@pytest.mark.parametrize("latents", [1, 2])
-def test_quadrature_agrees_with_importance_in_single_precision(latents) -> None:
-    posterior, likelihood = tfvae.layers.Normal(latents), tfvae.layers.Poisson(6)
-    vae = small_vae(posterior, likelihood)
-    # q is near the prior, so that its tails are not too light.
-    vae.encoder.set_weights(
-        [0.01 * w for w in vae.encoder.get_weights()[:3]]
-        + [np.repeat([0.0, 1.0], latents)]
-    )
-    x = np.random.poisson(1.0, size=(3, 6))
-    estimate = importance(vae, x, 50_000, seed=0)
-    error = 5 * estimate.standard_error + 1e-4
-    assert (np.abs(exact(vae, x) - estimate.log_prob) < error).all()
-
-
 def test_relu_networks_are_not_linear() -> None:
     encoder = keras.Sequential([keras.Input((3,)), tfvae.layers.Normal(3)])
     decoder = keras.Sequential(
@@ -183,6 +124,56 @@ def test_relu_networks_are_not_linear() -> None:
         ]
     )
     assert exact(tfvae.VAE(encoder, identity), np.zeros((1, 3))).shape == (1,)
+
+
+def bent(latents: int, bend: float, location: float, noise: float) -> tfvae.VAE:
+    """x = location + bend sum(tanh(z)) + noise e, of two elements."""
+    encoder = keras.Sequential([keras.Input((2,)), tfvae.layers.Normal(latents)])
+    decoder = keras.Sequential(
+        [
+            keras.Input((latents,)),
+            keras.layers.Activation("tanh" if bend else "linear"),
+            tfvae.layers.Normal(2, scale=noise),
+        ]
+    )
+    kernel, bias = decoder.get_weights()
+    decoder.set_weights([np.full_like(kernel, bend or 1.0), bias + location])
+    return tfvae.VAE(encoder, decoder, seed=0)
+
+
+def test_a_large_location_hides_no_bend() -> None:
+    # The bend is below 200 roundings of the location, and above the noise.
+    bend, location = 0.05, 1e4
+    assert 200 * np.finfo("float32").eps * location > 3 * bend
+    assert linear_gaussian(bent(3, bend, location, noise=0.05)) is None
+    # A small bend in a large noise makes no difference.
+    wide = bent(3, bend, location, noise=1000.0)
+    p = scipy.stats.norm(location, 1000)
+    x = np.full((1, 2), location + 500, "float32")
+    np.testing.assert_allclose(exact(wide, x), p.logpdf(x).sum(-1), atol=1e-3)
+
+
+@pytest.mark.usefixtures("float64")
+def test_a_bend_behind_a_large_location_is_integrated() -> None:
+    location, noise = 2.0**36, 0.04
+    vae, offset = bent(1, 2e-3, location, noise), np.array([0.04, -0.08])
+    assert linear_gaussian(vae) is None
+    axis = np.linspace(-10, 10, 4001)
+    density = scipy.stats.norm.pdf(axis) * np.prod(
+        scipy.stats.norm.pdf(offset[:, None], 2e-3 * np.tanh(axis), noise), axis=0
+    )
+    expected = np.log(scipy.integrate.trapezoid(density, axis))
+    # Locations are multiples of 2^-16.
+    found = exact(vae, location + offset[None])
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+
+
+def test_a_linear_model_whose_rounding_is_not_small_in_its_noise() -> None:
+    assert linear_gaussian(bent(3, 0.0, 1e4, noise=10.0)) is not None
+    rounded = bent(3, 0.0, 1e4, noise=1e-2)
+    assert linear_gaussian(rounded) is None
+    with pytest.raises(ValueError, match="not linear and has 3"):
+        exact(rounded, np.full((1, 2), 1e4))
 
 
 def test_latents_that_are_not_real_are_refused() -> None:

@@ -103,6 +103,25 @@ def test_a_diagonal_posterior_costs_its_closed_form(widen, shift) -> None:
     )
 
 
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("num_samples", [4, 192])
+def test_standard_errors_are_those_of_the_mean(num_samples) -> None:
+    linear = Linear(full=False, noise=1.0)
+    linear.set_posterior(widen=1.4)
+    # The same example many times is many independent estimates, of one pass or three.
+    x = np.repeat(linear.marginal.rvs(1, random_state=0)[None], 500, axis=0)
+    known = linear.marginal.logpdf(x)
+    found = gap(linear.vae, x, num_samples, num_steps=1, seed=1, log_prob=known)
+    assert found.standard_error.shape == (500,)
+    # Log w is a quadratic form in the draw, with this variance in closed form.
+    q = np.diag(1.4 * linear.best_diagonal()) ** 2
+    form = q @ np.linalg.inv(linear.covariance) - np.eye(2)
+    error = np.sqrt(np.trace(form @ form) / 2 / num_samples)
+    squares = found.standard_error**2
+    assert abs(squares.mean() / error**2 - 1) < 5 * squares.std() / error**2 / 500**0.5
+    assert found.elbo.std() == pytest.approx(error, rel=5 / np.sqrt(2 * 500))
+
+
 def test_the_weights_of_the_model_stay() -> None:
     vae, x = small_vae(), binary(3)
     twin, q = small_vae(), vae.encode(x).mean().numpy()
@@ -147,8 +166,9 @@ def test_families_and_subclassed_encoders(layer) -> None:
 def test_examples_do_not_depend_on_each_other() -> None:
     vae, x = small_vae(posterior=tfvae.layers.Normal(2)), binary(200)
     settings = {"num_samples": 100, "num_steps": 30, "seed": 0}
-    all_of_them = gap(vae, x, **settings)
-    other = gap(vae, np.concatenate([x[:128], x[:3]]), **settings)
+    all_of_them = gap(vae, x, **settings, log_prob=np.zeros(200))
+    other = np.concatenate([x[:128], x[:3]])
+    other = gap(vae, other, **settings, log_prob=np.zeros(131))
     np.testing.assert_allclose(
         other.amortization[:128], all_of_them.amortization[:128], rtol=1e-3, atol=1e-3
     )
@@ -159,6 +179,8 @@ def test_wrong_arguments() -> None:
     for name in ("num_samples", "num_steps"):
         with pytest.raises(ValueError, match=f"`{name}` must be"):
             gap(vae, x, **{name: 0})
+    with pytest.raises(ValueError, match="`num_samples` must be at least 2"):
+        gap(vae, x, num_samples=1)
     with pytest.raises(ValueError, match=r"`log_prob` must have the shape \[3\]"):
         gap(vae, x, log_prob=np.zeros(2))
     prior = tfd.OneHotCategorical(np.zeros(3, "float32"), dtype="float32")

@@ -98,13 +98,41 @@ def test_a_narrow_posterior_is_warned_of() -> None:
 
 
 @UNTRAINED
-def test_many_samples_take_few_examples_at_once(monkeypatch) -> None:
-    vae, x = small_vae(), binary(7)
-    whole = importance(vae, x, 100, seed=0)
+def test_few_examples_at_once_have_the_same_draws(monkeypatch) -> None:
+    vae, x = small_vae(), binary(300)
+    whole = importance(vae, x, 100, seed=3)
+    # So many samples that their weights are not copied together for a whole block.
     monkeypatch.setattr("tfvae.evidence.importance_sampling._WEIGHTS_AT_ONCE", 250)
-    parts = importance(vae, x, 100, seed=0)
-    error = np.hypot(whole.standard_error, parts.standard_error)
-    assert (np.abs(whole.log_prob - parts.log_prob) < 5 * error).all()
+    parts = importance(vae, x, 100, seed=3)
+    np.testing.assert_allclose(parts.log_prob, vae.log_prob(x, 100, seed=3), rtol=1e-5)
+    for field in ("log_prob", "elbo", "standard_error", "pareto_k"):
+        one, other = getattr(whole, field), getattr(parts, field)
+        np.testing.assert_allclose(one, other, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("size", "limit"), [(100, 0.5), (1000, 2 / 3), (10_000, 0.7)])
+def test_few_samples_bear_lighter_tails_alone(size, limit) -> None:
+    # q is narrower than p(z|x), so that the k of its weights is 1 - 0.65^2 = 0.58.
+    linear = Linear(1, 2)
+    linear.set_posterior(widen=0.65)
+    x = np.repeat(linear.marginal.rvs(1)[None], 50, axis=0)
+    with pytest.warns(UserWarning, match=rf"`pareto_k` exceeds {limit:.2g} for \d+ of"):
+        found = importance(linear.vae, x, size, seed=0)
+    assert found.pareto_k_limit == pytest.approx(limit)
+    np.testing.assert_array_equal(found.unreliable, found.pareto_k > limit)
+
+
+def test_too_few_samples_for_a_tail_are_warned_of() -> None:
+    linear = Linear()
+    x = linear.marginal.rvs(3)
+    match = r"`pareto_k` needs at least 21 draws and has 20.*Take more samples"
+    with pytest.warns(UserWarning, match=match) as records:
+        found = importance(linear.vae, x, 20, seed=0)
+    assert [record.filename for record in records] == [__file__]
+    assert np.isnan(found.pareto_k).all()
+    assert not found.unreliable.any()
+    # Equal weights have no tail either, and nothing is wrong with them.
+    importance(linear.vae, x, 21, seed=0)
 
 
 def test_all_events_of_a_bernoulli_sum_to_one() -> None:

@@ -1,5 +1,7 @@
 """The density p(x) as a distribution."""
 
+import re
+
 import numpy as np
 import pytest
 import scipy.integrate
@@ -72,6 +74,34 @@ def test_densities_have_a_fixed_seed() -> None:
     assert np.abs(p.log_prob(x, seed=3) - p.log_prob(x)).min() > 0
     inside = tf.function(p.log_prob, autograph=False)(tf.constant(x))
     np.testing.assert_allclose(inside, p.log_prob(x), rtol=1e-5)
+
+
+@pytest.mark.usefixtures("float64")
+def test_leading_axes_that_a_graph_does_not_know() -> None:
+    linear = Linear(2, 3)
+    p = linear.vae.marginal(num_samples=2)
+    x = linear.marginal.rvs(8).reshape(2, 4, 3)
+    expected = linear.marginal.logpdf(x)
+    for shape in ((None, None, 3), (None, 4, None), (None, None, None), None):
+        spec = tf.TensorSpec(shape, tf.float64)
+        function = tf.function(p.log_prob, input_signature=[spec], autograph=False)
+        np.testing.assert_allclose(function(tf.constant(x)), expected, rtol=1e-9)
+    wrong = tf.TensorSpec((None, None), tf.float64)
+    function = tf.function(p.log_prob, input_signature=[wrong], autograph=False)
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        function(tf.zeros((3, 2), tf.float64))
+
+
+@pytest.mark.parametrize("shape", [(), (5,), (6, 1), (6, 5), (2, 3)])
+def test_wrong_shapes(shape) -> None:
+    p = small_vae().marginal(2)
+    received = re.escape(str(list(shape)))
+    message = rf"`x` must have the shape \[\.\.\., 6\]. Received: {received}"
+    with pytest.raises(ValueError, match=message):
+        p.log_prob(np.zeros(shape, "float32"))
+    spec = tf.TensorSpec(shape, tf.float32)
+    with pytest.raises(ValueError, match=message):
+        tf.function(p.log_prob, autograph=False).get_concrete_function(spec)
 
 
 def test_wrong_arguments() -> None:

@@ -49,6 +49,15 @@ def test_weights_without_a_tail() -> None:
     assert np.isfinite(_weights.pareto_k(mixed))
 
 
+def test_the_limit_is_that_of_the_paper() -> None:
+    for count, limit in ((10, 0.0), (100, 0.5), (1000, 2 / 3), (10_000, 0.7)):
+        assert _weights.pareto_k_limit(count) == pytest.approx(limit)
+    # Where the two terms meet.
+    meet = 10 ** (1 / 0.3)
+    assert _weights.pareto_k_limit(int(meet)) < 0.7
+    assert _weights.pareto_k_limit(int(meet) + 1) == 0.7
+
+
 @pytest.mark.filterwarnings("error")
 def test_weights_that_underflow_are_the_heaviest_tails() -> None:
     log_weights = np.linspace(-1e6, 0, 1000)[:, None]

@@ -87,7 +87,8 @@ def results(title: str, test: Mapping[str, Any], seconds: Mapping[str, float]) -
         table.add_row(name, f"{value:.3f}", escape(meaning))
     if unreliable := test["unreliable_examples"]:
         share = f"{unreliable:,} of {test['examples']:,} examples: more samples"
-        table.add_row("", "", f"pareto_k > 0.7 for {share}")
+        limit = test["pareto_k_limit"]
+        table.add_row("", "", f"pareto_k > {limit:.2f} for {share}")
     table.add_section()
     for name, value in seconds.items():
         table.add_row(name, f"{value:.1f} s", "")

@@ -170,7 +170,7 @@ def figures(
     """
     with warnings.catch_warnings():
         # `unreliable_examples` says it in the record.
-        warnings.filterwarnings("ignore", "`pareto_k` exceeds", UserWarning)
+        warnings.filterwarnings("ignore", "`pareto_k` ", UserWarning)
         found = evidence.importance(vae, x, samples, fold_in(as_seed(seed), _STREAM))
     infinite = ~(np.isfinite(found.elbo) & np.isfinite(found.log_prob))
     if infinite.any():
@@ -190,6 +190,7 @@ def figures(
         "unit": "nats per example",
         "log_prob_standard_error": float(error),
         "unreliable_examples": int(found.unreliable.sum()),
+        "pareto_k_limit": found.pareto_k_limit,
         "log_jacobian": preparation.log_jacobian(x[0].size),
         "samples": samples,
         "examples": len(x),

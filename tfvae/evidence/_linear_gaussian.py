@@ -14,10 +14,14 @@ from tfvae.evidence._model import numpy64
 __all__ = ["LinearGaussian", "linear_gaussian"]
 
 _LEVER = 1024.0
-"""A decoder is compared with itself this far from zero: the error of a slope is the
-rounding of a value over the distance. A power of two, which no float rounds."""
+"""A decoder is compared with itself this many deviations of the prior away: the error
+of a slope is the rounding of a value over the distance. A power of two, which no float
+rounds."""
 
-_PROBES = 32
+_DRAWS = 32
+
+_SHARE = 1e-3
+"""The most that a location may depart from a plane, in deviations of the noise."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -59,48 +63,79 @@ class LinearGaussian:
 def linear_gaussian(vae: Any) -> LinearGaussian | None:
     """Returns p(x) of a model that is linear and Gaussian, else None.
 
-    Whether it is one is found by decoding latents near and far: the location must be
-    affine in z and the covariance the same everywhere, up to rounding.
+    Whether it is one is found by decoding latents near and far: the covariance must be
+    the same everywhere up to rounding, and the location affine in z up to rounding and
+    to a thousandth of the noise.
     """
     prior = vae.prior
     if not _is_gaussian(prior):
         return None
-    latent = vae.posterior_layer.event_shape
-    size = math.prod(latent)
-    dtype = vae.posterior_layer.variable_dtype
-    generator = np.random.default_rng(0)
-    draws = generator.normal(size=(_PROBES, size))
-    ends = _LEVER * np.eye(size)
-    z = np.concatenate([np.zeros((1, size)), ends, -ends, draws, -30 * draws])
-    z = z.astype(dtype)
-    likelihood = vae.decode(tf.reshape(z, (-1, *latent)))
+    center, root_of_prior = numpy64(prior.mean()).reshape(-1), _roots(prior)
+    if root_of_prior.ndim == 1:
+        root_of_prior = np.diag(root_of_prior)
+    u = _probes(len(center))
+    z = center + np.linalg.norm(root_of_prior, axis=1) * u
+    z = z.astype(vae.posterior_layer.variable_dtype)
+    likelihood = vae.decode(tf.reshape(z, (-1, *vae.posterior_layer.event_shape)))
     if not _is_gaussian(likelihood):
         return None
+    root = _constant_root(vae, likelihood, z)
+    if root is None:
+        return None
     loc = numpy64(likelihood.mean()).reshape(len(z), -1)
-    slope = (loc[1 : 1 + size] - loc[1 + size : 1 + 2 * size]) / (2 * _LEVER)
-    z = z.astype(np.float64)
-    rounding = 200 * np.finfo(dtype).eps
-    allowed = rounding * (np.abs(loc[0]) + np.abs(z) @ np.abs(slope))
-    if np.any(np.abs(loc - (loc[0] + z @ slope)) > allowed):
+    slope = _slope(loc, z, u, root)
+    if slope is None:
         return None
+    return LinearGaussian(loc[0], slope.T @ root_of_prior, root)
+
+
+def _probes(size: int) -> np.ndarray:
+    """Latents in deviations of the prior: its mean, two ends of each axis, draws."""
+    draws = np.random.default_rng(0).normal(size=(_DRAWS, size))
+    ends = _LEVER * np.eye(size)
+    return np.concatenate([np.zeros((1, size)), ends, -ends, draws, -30 * draws])
+
+
+def _constant_root(vae: Any, likelihood: Any, z: np.ndarray) -> np.ndarray | None:
+    """The root of the noise, [E] or [E, E], or None if it is not the same for all z."""
+    rounding = _rounding(z)
     stddev = numpy64(likelihood.stddev()).reshape(len(z), -1)
-    if np.any(np.abs(stddev - stddev[0]) > rounding * stddev[0]):
+    if not np.all(np.abs(stddev - stddev[0]) <= rounding * stddev[0]):
         return None
-    root = stddev[0]
-    if not _is_diagonal(likelihood):
-        # One at a time: they are large, and the same if the model is linear.
-        parts = (vae.decode(tf.reshape(row, (1, *latent))) for row in z.astype(dtype))
-        roots = (_root(part)[0] for part in parts)
-        root = next(roots)
-        allowed = rounding * stddev[0][:, None]
-        if any(np.any(np.abs(other - root) > allowed) for other in roots):
-            return None
-    mean = loc[0] + numpy64(prior.mean()).reshape(-1) @ slope
-    if _is_diagonal(prior):
-        factor = slope.T * numpy64(prior.stddev()).reshape(-1)
-    else:
-        factor = slope.T @ _root(prior)
-    return LinearGaussian(mean, factor, root)
+    if _is_diagonal(likelihood):
+        return stddev[0]
+    # One at a time: they are large, and the same if the model is linear.
+    latent = vae.posterior_layer.event_shape
+    roots = (_roots(vae.decode(tf.reshape(row, (1, *latent))))[0] for row in z)
+    root = next(roots)
+    allowed = rounding * stddev[0][:, None]
+    same = all(np.all(np.abs(other - root) <= allowed) for other in roots)
+    return root if same else None
+
+
+def _slope(
+    loc: np.ndarray, z: np.ndarray, u: np.ndarray, root: np.ndarray
+) -> np.ndarray | None:
+    """The slope of the locations [P, E] at z [P, D], [D, E], or None if none fits.
+
+    Rounding may hide what bends, where the location is large: in units of the noise
+    what it hides must be small as well, in proportion to the distance from the prior.
+    """
+    size = z.shape[1]
+    rounding, z = _rounding(z), z.astype(np.float64)
+    upper, lower = slice(1, 1 + size), slice(1 + size, 1 + 2 * size)
+    slope = (loc[upper] - loc[lower]) / np.diag(z[upper] - z[lower])[:, None]
+    error = loc - loc[0] - (z - z[0]) @ slope
+    allowed = rounding * (np.abs(loc[0]) + np.abs(z) @ np.abs(slope))
+    noise = error / root if root.ndim == 1 else np.linalg.solve(root, error.T).T
+    share = _SHARE * np.maximum(1, np.abs(u).max(axis=1, keepdims=True))
+    fits = np.all(np.abs(error) <= allowed) and np.all(np.abs(noise) <= share)
+    return slope if fits else None
+
+
+def _rounding(z: np.ndarray) -> float:
+    """What a decoder may be rounded by, as a share of its terms."""
+    return 200 * float(np.finfo(z.dtype).eps)
 
 
 def _is_diagonal(p: tfd.Distribution) -> bool:
@@ -118,8 +153,10 @@ def _is_gaussian(p: tfd.Distribution) -> bool:
     return _is_diagonal(p) or isinstance(p, full)
 
 
-def _root(p: tfd.Distribution) -> np.ndarray:
-    """A root L of the covariance L L^T, [*batch, E, E]."""
+def _roots(p: tfd.Distribution) -> np.ndarray:
+    """Deviations [*batch, D], or roots L of covariances L L^T, [*batch, D, D]."""
+    if _is_diagonal(p):
+        return numpy64(p.stddev()).reshape(*p.batch_shape, -1)
     if isinstance(p, tfd.MultivariateNormalLinearOperator):
         return numpy64(p.scale.to_dense())
     return np.linalg.cholesky(numpy64(p.covariance()))

@@ -20,6 +20,7 @@ __all__ = [
     "has_real_latents",
     "log_joint",
     "numpy64",
+    "once",
     "over_examples",
     "require_real_latents",
     "rows_at_once",
@@ -43,6 +44,18 @@ _PROBES = (-1e3, -2.0, -0.5, 0.0, 0.5, 2.0, 1e3)
 """Values that every element of a latent over the real numbers can have."""
 
 _DRAWS_FOR_SPREAD = 200
+
+
+def once(vae: Any, build: Callable[..., Any], *arguments: Any) -> Any:
+    """Returns `build(vae, *arguments)`, which is made at the first call for a model.
+
+    What is built holds graphs, which take a second to trace. Not an attribute: Keras
+    would take it for a part of the model.
+    """
+    built = vae.__dict__.setdefault("_built_for_evidence", {})
+    if (build, arguments) not in built:
+        built[build, arguments] = build(vae, *arguments)
+    return built[build, arguments]
 
 
 def samples_per_pass(vae: Any, num_samples: int) -> int:

@@ -4,38 +4,53 @@ from collections.abc import Callable
 
 import numpy as np
 
+from tfvae.evidence._lattice import Lattice
+from tfvae.evidence._mass import DEPTH, Integrand, Integrands, unsettled, windows
+
 __all__ = ["log_integral"]
 
-Integrand = Callable[[np.ndarray, np.ndarray], np.ndarray]
+_COUNTS = {1: (129, 2**12 + 1), 2: (33, 2**9 + 1)}
+"""Nodes along each axis in the first search, and the most in a repetition."""
 
-_DEPTH = 45.0
-"""Nats below its maximum at which an integrand is left out: 3e-20 of it."""
+_MOST_NODES = {1: 2**18, 2: 2**22}
+"""The largest number of nodes of an example that is looked at."""
 
-_SEARCH_NODES = {1: 129, 2: 33}
-_FIRST_NODES = {1: 65, 2: 33}
-_MOST_NODES = {1: 2**17 + 1, 2: 2**11 + 1}
+_FINEST = 2**28
+"""The largest number of nodes along an axis, so that a node is an integer."""
 
-_MOST_SEARCHES = 80
+_STEP = 3.0
+"""Nats from a mode to the nodes around it at most, where it is resolved."""
+
+_HIDDEN = 20.0
+"""Nats below the maximum at which a mode matters no more: 2e-9 of it."""
 
 
 def log_integral(
-    log_integrand: Integrand, starts: np.ndarray, tolerance: float, rounding: float
+    log_integrand: Integrand,
+    starts: np.ndarray,
+    tolerance: float,
+    rounding: float,
+    labels: np.ndarray,
 ) -> np.ndarray:
     """Integrates exp of a function over all z, for each of N examples.
 
         log integral of exp(f_n(z)) dz
 
-    The window of each example begins with `starts`. It is moved out while its edges
-    hold mass, and in to where the function is within 45 nats of its largest value.
-    Then the trapezium rule, whose error falls faster than any power of the distance
-    of nodes where the integrand is smooth, doubles its nodes until they change nothing.
+    The trapezium rule, whose error falls faster than any power of the distance of nodes
+    where the integrand is smooth, halves that distance until it changes nothing and all
+    known modes show. From one lattice to the next it looks again only in cells where f
+    may be within 45 nats of its maximum: what f may reach between nodes follows from
+    its slopes around the cell if f is concave there. Modes are known from `starts` and
+    by climbing from nodes. What f hides from all of these is not found: the search is
+    repeated with twice the nodes along each axis, until the integral stays as it is.
 
     Args:
-        log_integrand: Maps the indices [n] of examples and points [G, n, D] to the
-            logarithms [G, n] of the integrand, in float64.
+        log_integrand: Maps the indices [M] of examples and points [M, D], one for each,
+            to the logarithms [M] of the integrand, in float64.
         starts: Points [P, N, D] where the integrand has mass; D is 1 or 2.
         tolerance: The change that ends the doubling, nats.
         rounding: What the function is rounded by, as a share of it.
+        labels: What to call the examples in an error, [N].
 
     Returns:
         An array [N], nats.
@@ -43,81 +58,83 @@ def log_integral(
     Raises:
         ValueError: If a window or an integral does not settle.
     """
-    low, high = _windows(log_integrand, starts)
-    size = starts.shape[-1]
-    found = np.full(len(low), np.nan)
-    left, before = np.arange(len(low)), np.full(len(low), np.inf)
-    nodes = _FIRST_NODES[size]
+    _, total, size = starts.shape
+    count, most = _COUNTS[size]
+    found, left = np.full(total, np.inf), np.arange(total)
     while len(left):
-        if nodes > _MOST_NODES[size]:
-            raise _unsettled(left, len(low))
-        grid, spacing = _grid(low[left], high[left], nodes)
-        value = _log_sum(log_integrand(left, grid)) + np.sum(np.log(spacing), axis=-1)
-        allowed = tolerance + rounding * np.abs(value)
-        settled = np.abs(value - before) <= allowed
-        found[left[settled]] = value[settled]
-        left, before = left[~settled], value[~settled]
-        nodes = 2 * nodes - 1
+        if count > most:
+            raise unsettled(labels[left])
+        chosen = Integrands(log_integrand, left, starts[:, left], labels[left])
+
+        def equal(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+            return np.abs(one - other) <= tolerance + rounding * np.abs(one)
+
+        value = _search(chosen, count, found[left], equal)
+        same = equal(value, found[left])
+        found[left] = value
+        left, count = left[~same], 2 * count - 1
     return found
 
 
-def _windows(
-    log_integrand: Integrand, starts: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """The lowest and highest z of each example that the integral needs, [N, D]."""
-    _, count, size = starts.shape
-    low, high = starts.min(axis=0), starts.max(axis=0)
-    at_starts = _numbers(log_integrand(np.arange(count), starts))
-    peak = at_starts.max(axis=0)
-    left = np.arange(count)
-    for _ in range(_MOST_SEARCHES):
-        width = high[left] - low[left]
-        grid, spacing = _grid(low[left], high[left], _SEARCH_NODES[size])
-        values = _numbers(log_integrand(left, grid))
-        peak[left] = np.maximum(peak[left], values.max(axis=0))
-        floor = peak[left] - _DEPTH
-        points = np.concatenate([grid, starts[:, left]])
-        heights = np.concatenate([values, at_starts[:, left]])
-        inside = ((heights >= floor) & np.isfinite(heights))[..., None]
-        lowest = np.where(inside, points, np.inf).min(axis=0) - spacing
-        highest = np.where(inside, points, -np.inf).max(axis=0) + spacing
-        # Half a node, for what is equal up to rounding.
-        at_low = lowest < low[left] - 0.5 * spacing
-        at_high = highest > high[left] + 0.5 * spacing
-        low[left] = np.where(at_low, low[left] - width, lowest)
-        high[left] = np.where(at_high, high[left] + width, highest)
-        narrower = (high[left] - low[left]) < 0.7 * width
-        moved = np.any(at_low | at_high | narrower, axis=-1)
-        left = left[moved | ~np.isfinite(peak[left])]
-        if not len(left):
-            return low, high
-    raise _unsettled(left, count)
+def _search(
+    examples: Integrands,
+    count: int,
+    before: np.ndarray,
+    equal: Callable[[np.ndarray, np.ndarray], np.ndarray],
+) -> np.ndarray:
+    """The integrals [K], found with `count` nodes along each axis to begin with.
+
+    They are known where two lattices agree, or the second and the search `before`.
+    """
+    lattice = Lattice.over(*windows(examples, count), count)
+    nodes, found = lattice.all(examples.rows), np.full_like(before, np.inf)
+    size, total = lattice.size, len(found)
+    left = np.ones(total, bool)
+    while True:
+        rows = lattice.rows(nodes)
+        values = examples.look(rows, lattice.points(nodes))
+        peaks = examples.peaks(rows, values)
+        corners, bounds, hides = _cells(examples, lattice, nodes, values, peaks)
+        value = _log_sums(rows, values, peaks) + np.log(lattice.spacing).sum(axis=1)
+        known = equal(value, found)
+        if lattice.count > count:
+            known |= equal(value, before)
+        found[left] = value[left]
+        left &= ~(known & ~hides)
+        if not np.any(left):
+            return found
+        kept = np.zeros(len(nodes), bool)
+        kept[corners[bounds >= peaks[rows[corners[:, 0]]] - DEPTH]] = True
+        nodes = nodes[kept & left[rows]]
+        number = np.bincount(lattice.rows(nodes), minlength=total) * 2**size
+        if lattice.count > _FINEST or np.any(number > _MOST_NODES[size]):
+            raise unsettled(examples.labels[left & (number == number.max())])
+        nodes, lattice = lattice.refine(nodes), lattice.finer()
 
 
-def _grid(
-    low: np.ndarray, high: np.ndarray, nodes: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Nodes [nodes^D, N, D] of each window, and their distances [N, D]."""
-    size = low.shape[-1]
-    axes = np.meshgrid(*[np.linspace(0, 1, nodes)] * size, indexing="ij")
-    share = np.stack([axis.reshape(-1) for axis in axes], axis=-1)[:, None]
-    return low + (high - low) * share, (high - low) / (nodes - 1)
+def _cells(
+    examples: Integrands,
+    lattice: Lattice,
+    nodes: np.ndarray,
+    values: np.ndarray,
+    peaks: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The corners of cells [C, 2^D], what they may hold [C], which peaks they hide [K].
+
+    A known point tells of its cell, and is hidden while all corners are far below.
+    """
+    corners, bounds = lattice.cells(nodes, values)
+    wanted = lattice.corners(examples.owners, examples.points)
+    around, met = lattice.find(nodes[corners[:, 0]], wanted)
+    heights, owners = examples.heights, examples.owners
+    np.maximum.at(bounds, around[met], heights[met])
+    shown = np.where(met, values[corners].max(axis=1)[around], -np.inf)
+    hidden = (heights - shown > _STEP) & (heights > peaks[owners] - _HIDDEN)
+    return corners, bounds, np.bincount(owners, hidden, len(peaks)) > 0
 
 
-def _numbers(values: np.ndarray) -> np.ndarray:
-    """What is no number has no density."""
-    return np.where(np.isnan(values), -np.inf, values)
-
-
-def _log_sum(values: np.ndarray) -> np.ndarray:
-    values = _numbers(values)
-    largest = values.max(axis=0)
-    return largest + np.log(np.exp(values - largest).sum(axis=0))
-
-
-def _unsettled(left: np.ndarray, count: int) -> ValueError:
-    return ValueError(
-        f"The integral over z does not settle for {len(left)} of {count} examples, "
-        f"such as that at [{left[0]}]: p(x, z) is too narrow, has too heavy tails or "
-        "is not smooth. Use tfvae.evidence.importance or tfvae.evidence.annealed."
-    )
+def _log_sums(rows: np.ndarray, values: np.ndarray, peaks: np.ndarray) -> np.ndarray:
+    """The logarithms of the sums of the integrands over the nodes, [K]."""
+    sums = np.bincount(rows, np.exp(values - peaks[rows]), len(peaks))
+    # A lattice that misses a narrow mode is as good as empty.
+    return peaks + np.log(np.maximum(sums, np.finfo(np.float64).tiny))

@@ -5,18 +5,25 @@ the largest of each example first, so that weights of any size neither overflow 
 vanish together.
 """
 
+import math
+
 import numpy as np
 
 __all__ = [
+    "FEWEST",
     "effective_sample_size",
     "jackknife",
     "log_mean",
     "pareto_k",
+    "pareto_k_limit",
     "standard_error",
 ]
 
 _LEAST_TAIL = 5
 """The fewest weights that a tail is fitted to."""
+
+FEWEST = 21
+"""The fewest weights that have such a tail: a fifth of them, rounded up."""
 
 _SMALLEST = 1e-270
 """Above the smallest float, so that its inverse is finite."""
@@ -76,9 +83,9 @@ def jackknife(log_weights: np.ndarray) -> np.ndarray:
 def pareto_k(log_weights: np.ndarray) -> np.ndarray:
     """The shape of the generalised Pareto distribution that the largest weights follow.
 
-    Weights have about 1 / k finite moments. Above 0.7 their mean is not to be trusted
-    at any practical number of samples. The fit is to what the M = min(S/5, 3 sqrt(S))
-    largest weights exceed the next one by, with the weak prior at 1/2 that is usual.
+    Weights have about 1 / k finite moments, and `pareto_k_limit` says up to which k
+    their mean is to be trusted. The fit is to what the M = min(S/5, 3 sqrt(S)) largest
+    weights exceed the next one by, with the weak prior at 1/2 that is usual.
 
     Returns:
         An array [N], NaN where fewer than five weights exceed the next one: too few
@@ -92,7 +99,7 @@ def pareto_k(log_weights: np.ndarray) -> np.ndarray:
     count = len(log_weights)
     size = int(np.ceil(min(count / 5, 3 * np.sqrt(count))))
     found = np.full(log_weights.shape[1], np.nan)
-    if size < _LEAST_TAIL:
+    if count < FEWEST:
         return found
     largest = np.sort(log_weights, axis=0)[-size - 1 :]
     number = np.sum(largest[1:] > largest[0], axis=0)
@@ -104,6 +111,19 @@ def pareto_k(log_weights: np.ndarray) -> np.ndarray:
         excess = np.maximum(weights[-length:] - weights[0], _SMALLEST)
         found[columns] = _pareto_shape(excess)
     return found
+
+
+def pareto_k_limit(count: int) -> float:
+    """The largest k-hat at which the mean of `count` weights, above 1, is trusted.
+
+    min(1 - 1 / log10(S), 0.7)
+
+    Above the first S weights are too few, and above the second any practical number.
+
+    Reference: Vehtari et al., "Pareto smoothed importance sampling", 2024,
+    https://arxiv.org/abs/1507.02646.
+    """
+    return min(1 - 1 / math.log10(count), 0.7)
 
 
 def _pareto_shape(excess: np.ndarray) -> np.ndarray:

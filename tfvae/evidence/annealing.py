@@ -13,6 +13,7 @@ from tfvae.evidence._annealed_chains import Chains
 from tfvae.evidence._model import (
     draw_prior,
     numpy64,
+    once,
     over_examples,
     require_real_latents,
     rows_at_once,
@@ -113,14 +114,9 @@ def annealed(
         )
     require_real_latents(vae, "annealed")
     x, seed = vae._check(x), vae._seed(seed)
-    chains = Chains(vae, num_steps, num_leapfrog_steps)
+    chains = once(vae, Chains, num_steps, num_leapfrog_steps)
+    first_points = once(vae, _first_points, num_chains)
     prior_spread = spread_of_prior(vae, seed)
-
-    @tf.function(autograph=False, reduce_retracing=True)
-    def first_points(x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        size = tf.shape(x)[0]
-        z = draw_prior(vae, num_chains * size, seed)
-        return tf.reshape(z, (num_chains, size, *z.shape[1:]))
 
     def both(
         x: tf.Tensor, latents: tf.Tensor, seed: tf.Tensor
@@ -147,6 +143,18 @@ def annealed(
     found = over_examples(both, size, seed, x, x if given is None else given)
     upper = found[3:] if given is not None else (None, None)
     return Annealed(*found[:3], *upper)
+
+
+def _first_points(vae: Any, num_chains: int) -> Any:
+    """Returns a function from x and a seed to draws of the prior, [C, B, *latent]."""
+
+    @tf.function(autograph=False, reduce_retracing=True)
+    def first_points(x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        size = tf.shape(x)[0]
+        z = draw_prior(vae, num_chains * size, seed)
+        return tf.reshape(z, (num_chains, size, *z.shape[1:]))
+
+    return first_points
 
 
 def _estimate(log_weights: tf.Tensor) -> tuple[np.ndarray, np.ndarray]:

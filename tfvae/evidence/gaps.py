@@ -9,10 +9,9 @@ import tensorflow as tf
 
 from tfvae import _checks
 from tfvae._math import fold_in, split_seed
-from tfvae.evidence._model import numpy64, over_examples, samples_per_pass
+from tfvae.evidence._model import numpy64, once, over_examples, samples_per_pass
 from tfvae.evidence.exact_density import exact, has_exact
 from tfvae.evidence.importance_sampling import importance
-from tfvae.layers import InverseAutoregressiveFlow
 from tfvae.objectives import Terms
 
 __all__ = ["Gap", "gap"]
@@ -39,6 +38,8 @@ class Gap:
         approximation: log_prob - optimal_elbo, what the family costs, [N], nats.
         amortization: optimal_elbo - elbo, what it costs that one encoder serves all
             examples, [N], nats.
+        standard_error: The standard error of `elbo`, sd(log w) / sqrt(S), [N], nats.
+            That of `total` is the same where log p(x) is known.
     """
 
     log_prob: np.ndarray
@@ -47,6 +48,7 @@ class Gap:
     total: np.ndarray
     approximation: np.ndarray
     amortization: np.ndarray
+    standard_error: np.ndarray
 
 
 def gap(
@@ -85,8 +87,8 @@ def gap(
         A `Gap`, whose arrays are [N] in float64.
 
     Raises:
-        ValueError: If `x` is not such data, `log_prob` has another shape, or draws from
-            the posterior carry no gradient.
+        ValueError: If `x` is not such data, `num_samples` is below 2, `log_prob` has
+            another shape, or draws from the posterior carry no gradient.
 
     Example:
     >>> encoder = keras.Sequential([keras.Input((4,)), tfvae.layers.Normal(2)])
@@ -101,7 +103,11 @@ def gap(
     Roeder, Wu and Duvenaud, "Sticking the landing", 2017,
     https://arxiv.org/abs/1703.09194.
     """
-    _checks.positive_int("num_samples", num_samples)
+    if _checks.positive_int("num_samples", num_samples) < 2:
+        raise ValueError(
+            "`num_samples` must be at least 2, for a standard error. "
+            f"Received: {num_samples!r}."
+        )
     _checks.positive_int("num_steps", num_steps)
     layer = vae.posterior_layer
     if not layer.reparameterized:
@@ -112,20 +118,19 @@ def gap(
     x, seed = vae._check(x), vae._seed(seed)
     seed, estimate_seed = split_seed(seed)
     log_prob = _log_prob(vae, x, num_samples, estimate_seed, log_prob)
-    optimise, sums = _optimiser(vae, num_steps), _elbo_sums(vae, num_samples)
+    optimise = once(vae, _optimiser, num_steps)
+    elbos = once(vae, _elbos, num_samples)
 
-    def part(x: tf.Tensor, seed: tf.Tensor) -> tuple[np.ndarray, np.ndarray]:
+    def part(x: tf.Tensor, seed: tf.Tensor) -> tuple[np.ndarray, ...]:
         first_seed, second_seed = split_seed(seed)
         seen: list[tf.Tensor] = []
         with layer.watch_raw(seen.append):
             vae.encoder(x, training=False)
         raw = tf.convert_to_tensor(seen[-1])
-        return (
-            sums(x, raw, second_seed).numpy(),
-            sums(x, optimise(x, raw, first_seed), second_seed).numpy(),
-        )
+        best, _ = elbos(x, optimise(x, raw, first_seed), second_seed)
+        return tuple(map(numpy64, (*elbos(x, raw, second_seed), best)))
 
-    elbo, other = over_examples(part, _EXAMPLES, seed, x)
+    elbo, error, other = over_examples(part, _EXAMPLES, seed, x)
     # Comparisons with what is no number are false.
     optimal = np.where(other > elbo, other, elbo)
     return Gap(
@@ -135,6 +140,7 @@ def gap(
         total=log_prob - elbo,
         approximation=log_prob - optimal,
         amortization=optimal - elbo,
+        standard_error=error,
     )
 
 
@@ -161,40 +167,44 @@ def _terms(
     return vae.terms_at(x, q, z, log_q)
 
 
-def _log_posterior(vae: Any, terms: Terms) -> tf.Tensor:
+def _log_posterior(terms: Terms) -> tf.Tensor:
     """Log q(z|x) at the draws, [S, B], with a gradient through the draws alone.
 
     The rest of its gradient is zero in expectation, and without it all of it vanishes
     where q is the true posterior. It is left in where the density at given draws takes
     an inversion, element by element.
     """
-    layer = vae.posterior_layer
-    if isinstance(layer, InverseAutoregressiveFlow):
+    if terms.posterior_layer.density_inverts:
         return terms.log_posterior
-    return layer.detach(terms.posterior).log_prob(terms.z)
+    return terms.log_posterior_detached
 
 
-def _elbo_sums(vae: Any, num_samples: int) -> Any:
-    """Returns a function from x, raw parameters and a seed to the ELBO, [B]."""
+def _elbos(vae: Any, num_samples: int) -> Any:
+    """Returns a function from x, raw parameters and a seed to ELBOs and their errors.
+
+    They are the mean of log w over the draws and its standard error, [B] each.
+    """
     per_pass = samples_per_pass(vae, num_samples)
     passes = math.ceil(num_samples / per_pass)
 
     @tf.function(autograph=False, reduce_retracing=True)
-    def elbo(x: tf.Tensor, raw: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        def add(i: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            terms = _terms(vae, x, raw, per_pass, fold_in(seed, i))
+    def elbos(
+        x: tf.Tensor, raw: tf.Tensor, seed: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        def moments(i: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             # Equal where q is the true posterior, unlike log p(x|z): their mean has an
             # error in proportion to the gap.
-            log_weights = tf.reduce_mean(terms.log_weights, axis=0)
-            return i + 1, total + tf.cast(log_weights, tf.float64)
+            log_weights = _terms(vae, x, raw, per_pass, fold_in(seed, i)).log_weights
+            return tf.nn.moments(tf.cast(log_weights, tf.float64), axes=0)
 
-        zeros = tf.zeros(tf.shape(x)[:1], tf.float64)
-        _, total = tf.while_loop(
-            lambda i, _: i < passes, add, (0, zeros), parallel_iterations=1
-        )
-        return total / passes
+        wide = {"fn_output_signature": (tf.float64,) * 2, "parallel_iterations": 1}
+        means, variances = tf.map_fn(moments, tf.range(passes), **wide)
+        # The variance within passes and that of their means.
+        variance = tf.reduce_mean(variances, 0) + tf.math.reduce_variance(means, 0)
+        count = passes * per_pass
+        return tf.reduce_mean(means, 0), tf.sqrt(variance / (count - 1))
 
-    return elbo
+    return elbos
 
 
 def _optimiser(vae: Any, num_steps: int) -> Any:
@@ -215,7 +225,7 @@ def _optimiser(vae: Any, num_steps: int) -> Any:
                 tape.watch(raw)
                 terms = _terms(vae, x, raw, _DRAWS, fold_in(seed, t))
                 log_joint = terms.log_likelihood + terms.log_prior
-                log_weights = log_joint - _log_posterior(vae, terms)
+                log_weights = log_joint - _log_posterior(terms)
                 elbo = tf.reduce_sum(tf.reduce_mean(log_weights, axis=0))
             gradient = tape.gradient(elbo, raw)
             mean += (1 - first) * (gradient - mean)

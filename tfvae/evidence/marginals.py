@@ -29,7 +29,9 @@ class Marginal(tfd.Distribution):
         name: Name of the distribution.
 
     Raises:
-        ValueError: If `num_samples` is no positive integer.
+        ValueError: If `num_samples` is no positive integer, or in `log_prob` if `x` is
+            not of the shape [*lead, *event], with any leading axes, or not in the
+            support of the likelihood.
 
     Example:
     >>> encoder = keras.Sequential([keras.Input((4,)), tfvae.layers.Normal(2)])
@@ -84,6 +86,20 @@ class Marginal(tfd.Distribution):
         return self._vae.draw(tf.cast(n, tf.int32), self._vae._seed(seed))
 
     def _log_prob(self, x: tf.Tensor, seed: Any = 0) -> tf.Tensor:
+        x = _check_shape(x, tuple(self.event_shape))
         lead = tf.shape(x)[: tf.rank(x) - len(self.event_shape)]
         rows = tf.reshape(x, (-1, *self.event_shape))
         return tf.reshape(self._vae.log_prob(rows, self.num_samples, seed), lead)
+
+
+def _check_shape(x: tf.Tensor, event: tuple[int, ...]) -> tf.Tensor:
+    """Returns x [*lead, *event]; axes that a graph does not know yet, it checks."""
+    if x.shape.rank is None:
+        return x
+    lead = x.shape.rank - len(event)
+    if lead < 0 or not x.shape[lead:].is_compatible_with(event):
+        want = ", ".join(["...", *map(str, event)])
+        raise ValueError(
+            f"`x` must have the shape [{want}]. Received: {x.shape.as_list()}."
+        )
+    return tf.ensure_shape(x, (*[None] * lead, *event))

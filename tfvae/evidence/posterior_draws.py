@@ -13,6 +13,7 @@ from tfvae._math import split_seed
 from tfvae.evidence._model import (
     log_joint,
     numpy64,
+    once,
     over_examples,
     require_real_latents,
     rows_at_once,
@@ -110,7 +111,8 @@ def posterior(
         )
     require_real_latents(vae, "posterior")
     x, seed = vae._check(x), vae._seed(seed)
-    chains = _chains(vae, math.ceil(num_samples / num_chains), num_burnin, num_chains)
+    steps = math.ceil(num_samples / num_chains)
+    chains = once(vae, _chains, steps, num_burnin, num_chains)
 
     def part(x: tf.Tensor, seed: tf.Tensor) -> tuple[np.ndarray, ...]:
         z, accepted, diverged = chains(x, seed)

@@ -68,6 +68,9 @@ class DistributionLayer(keras.layers.Layer, abc.ABC):
     """Whether the gradient of a draw with respect to all parameters is that of the
     distribution."""
 
+    density_inverts: ClassVar[bool] = False
+    """Whether the density of a given value takes an inversion, element by element."""
+
     location_is_mean: ClassVar[bool] = True
     """Whether `location` is the mean."""
 

@@ -40,3 +40,4 @@ class InverseAutoregressiveFlow(FlowLayer):
     """
 
     kind = "inverse_autoregressive"
+    density_inverts = True

@@ -1,0 +1,178 @@
+"""Quadrature over one or two latents, against SciPy's integrals and closed forms."""
+
+import itertools
+
+import keras
+import numpy as np
+import pytest
+import scipy.integrate
+import scipy.special
+import scipy.stats
+from support.linear import Linear
+from support.oracle import Oracle
+from support.small import small_vae
+from support.training import binary
+
+import tfvae
+from tfvae.evidence import exact, importance
+from tfvae.evidence._quadrature import log_integral
+from tfvae.evidence.exact_density import _by_quadrature
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("latents", [1, 2])
+def test_quadrature_is_that_of_scipy(latents) -> None:
+    vae = small_vae(posterior=tfvae.layers.Normal(latents))
+    oracle, x = Oracle(vae), binary(3)
+
+    def density(*z: float, x: np.ndarray) -> float:
+        z = np.array(z)
+        return np.exp(oracle.log_likelihood(x, z) + oracle.log_prior(z))
+
+    integrals = [
+        scipy.integrate.nquad(
+            lambda *z, x=row: density(*z, x=x),
+            [(-9, 9)] * latents,
+            opts={"epsabs": 1e-9, "epsrel": 1e-7, "limit": 200},
+        )[0]
+        for row in (x if latents == 1 else x[:1])
+    ]
+    found = exact(vae, x)
+    np.testing.assert_allclose(found[: len(integrals)], np.log(integrals), atol=1e-6)
+
+
+@pytest.mark.usefixtures("float64")
+def test_quadrature_finds_narrow_and_distant_posteriors() -> None:
+    # A model that is linear, but not said to be: sinh(arcsinh(w z)) is w z.
+    linear = Linear(1, 2, noise=1e-4)
+    x = linear.marginal.rvs(10)
+    x[:5] += 8 * linear.w[:, 0]
+    linear.set_posterior(widen=3.0, shift=1.0)
+    found = _by_quadrature(linear.vae, linear.vae._check(x), 1)
+    np.testing.assert_allclose(found, linear.marginal.logpdf(x), rtol=1e-9, atol=1e-6)
+
+
+def squares(latents: int, noise: float, sum_up: bool = False, spread: float = 1.0):
+    """x = z^2 + noise e, or the sum over latents, with a q that knows nothing of x."""
+    z = keras.Input((latents,))
+    mean = keras.layers.Dot(1)([z, z]) if sum_up else keras.layers.Multiply()([z, z])
+    width = mean.shape[-1]
+    likelihood = tfvae.layers.Normal(width, scale=noise, projection=None)
+    q = tfvae.layers.Normal(latents, scale=spread, kernel_initializer="zeros")
+    encoder = keras.Sequential([keras.Input((width,)), q])
+    return tfvae.VAE(encoder, keras.Model(z, likelihood(mean)), seed=0)
+
+
+def log_density_of_square(x: float, noise: float) -> float:
+    """Log p(x) of x = z^2 + noise e by SciPy, in pieces around both modes."""
+
+    def density(z: float) -> float:
+        return scipy.stats.norm.pdf(x, z * z, noise) * scipy.stats.norm.pdf(z)
+
+    # Both modes have this deviation, but for the curvature.
+    root, width = np.sqrt(x), noise / (2 * np.sqrt(x))
+    near = [root + k * width for k in (-40, -10, -5, -2, 0, 2, 5, 10, 40)]
+    ends = np.sort([-12, 12, *near, *np.negative(near)])
+    return np.log(
+        sum(
+            scipy.integrate.quad(density, *pair, epsabs=0, epsrel=1e-10, limit=200)[0]
+            for pair in itertools.pairwise(ends)
+        )
+    )
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("noise", [0.05, 0.005, 1e-4])
+@pytest.mark.parametrize("spread", [1.0, 0.05])
+def test_quadrature_finds_both_of_two_narrow_modes(noise, spread) -> None:
+    # Those of the last one are beyond the draws that the search begins with.
+    x = np.array([0.3, 1.0, 4.0, 20.0])
+    expected = [log_density_of_square(value, noise) for value in x]
+    found = exact(squares(1, noise, spread=spread), x[:, None])
+    np.testing.assert_allclose(found, expected, atol=3e-6)
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("noise", [0.05, 0.005, 1e-3])
+def test_quadrature_finds_four_modes_in_two_dimensions(noise) -> None:
+    x = np.array([[0.3, 1.0], [2.0, 4.0]])
+    expected = [
+        log_density_of_square(one, noise) + log_density_of_square(other, noise)
+        for one, other in x
+    ]
+    np.testing.assert_allclose(exact(squares(2, noise), x), expected, atol=3e-6)
+
+
+@pytest.mark.usefixtures("float64")
+def test_quadrature_goes_round_a_narrow_ring() -> None:
+    noise, x = 0.02, np.array([0.3, 1.0, 2.0])
+    # A sum of two squares of normals is exponential, with the mean 2.
+    expected = scipy.stats.exponnorm(2 / noise, 0, noise).logpdf(x)
+    found = exact(squares(2, noise, sum_up=True), x[:, None])
+    np.testing.assert_allclose(found, expected, atol=3e-6)
+
+
+@pytest.mark.usefixtures("float64")
+def test_quadrature_where_the_noise_shrinks_with_z() -> None:
+    # Far from the prior p(x, z) has a ridge that becomes ever narrower.
+    encoder = keras.Sequential([keras.Input((4,)), tfvae.layers.Normal(2)])
+    decoder = keras.Sequential([keras.Input((2,)), tfvae.layers.Normal(4)])
+    (kernel, _), axis = decoder.get_weights(), np.linspace(-10, 10, 1001)
+    z = np.stack(np.meshgrid(axis, axis), axis=-1)
+    loc, raw = np.split(z @ kernel, 2, axis=-1)
+    joint = scipy.stats.norm.logpdf(z).sum(-1)
+    joint += scipy.stats.norm.logpdf(0, loc, np.logaddexp(0, raw) + 1e-6).sum(-1)
+    expected = scipy.special.logsumexp(joint) + 2 * np.log(axis[1] - axis[0])
+    found = exact(tfvae.VAE(encoder, decoder), np.zeros((1, 4)))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_the_search_is_repeated_until_it_finds_what_hides() -> None:
+    # A spike on a hill that is smooth up to the foot of the spike.
+    places, width, height = np.linspace(0.2, 0.8, 40), 0.004, 10.0
+
+    def log_integrand(rows: np.ndarray, z: np.ndarray) -> np.ndarray:
+        spike = height - ((z[:, 0] - places[rows]) / width) ** 2 / 2
+        return np.logaddexp(-(z[:, 0] ** 2) / 2, spike)
+
+    starts = np.tile(np.linspace(-3, 3, 10)[:, None, None], (1, 40, 1))
+    found = log_integral(log_integrand, starts, 1e-6, 0.0, np.arange(40))
+    expected = np.log(np.sqrt(2 * np.pi) * (1 + width * np.exp(height)))
+    np.testing.assert_allclose(found, expected, atol=3e-6)
+
+
+def test_integrals_that_do_not_settle_are_refused() -> None:
+    def cauchy(rows: np.ndarray, z: np.ndarray) -> np.ndarray:
+        return -np.log1p(z[:, 0] ** 2)
+
+    def step(rows: np.ndarray, z: np.ndarray) -> np.ndarray:
+        return np.where(z[:, 0] < 0.1234, -(z[:, 0] ** 2), -np.inf)
+
+    starts = np.linspace(-3, 3, 10)[:, None, None]
+    for function in (cauchy, step):
+        message = r"does not settle for 1 examples, such as that at \[7\].*importance"
+        with pytest.raises(ValueError, match=message):
+            log_integral(function, starts, 1e-9, 0.0, np.array([7]))
+
+
+@pytest.mark.usefixtures("float64")
+def test_quadrature_in_two_dimensions_with_correlation() -> None:
+    linear = Linear(2, 3, noise=0.1, prior=True)
+    x = linear.marginal.rvs(4)
+    found = _by_quadrature(linear.vae, linear.vae._check(x), 2)
+    np.testing.assert_allclose(found, linear.marginal.logpdf(x), atol=1e-6)
+
+
+@pytest.mark.parametrize("latents", [1, 2])
+def test_quadrature_agrees_with_importance_in_single_precision(latents) -> None:
+    posterior, likelihood = tfvae.layers.Normal(latents), tfvae.layers.Poisson(6)
+    vae = small_vae(posterior, likelihood)
+    # q is near the prior, so that its tails are not too light.
+    vae.encoder.set_weights(
+        [0.01 * w for w in vae.encoder.get_weights()[:3]]
+        + [np.repeat([0.0, 1.0], latents)]
+    )
+    x = np.random.poisson(1.0, size=(3, 6))
+    estimate = importance(vae, x, 50_000, seed=0)
+    error = 5 * estimate.standard_error + 1e-4
+    assert (np.abs(exact(vae, x) - estimate.log_prob) < error).all()
