@@ -6,12 +6,14 @@ WORKERS ?= 2
 DATA ?= digits
 ARGS ?=
 
+SHELL := /bin/bash
 export TF_CPP_MIN_LOG_LEVEL := 3
 
 # A stamp is named after the interpreter, so that another PYTHON makes a new environment.
 stamp = $(1)/installed-for-$(subst /,-,$(2))
 TRAIN := $(call stamp,.venv-train,$(PYTHON))
 TEST := $(call stamp,.venv-test,$(PYTHON))
+PAGES := $(call stamp,.venv-pages,$(PYTHON))
 LOWEST := $(call stamp,.venv-lowest,$(LOWEST_PYTHON))
 
 # $(call install,ENVIRONMENT,INTERPRETER,PIP ARGUMENTS)
@@ -21,7 +23,7 @@ define install
 	@touch $@
 endef
 
-.PHONY: help train test grid lint format types test-lowest clean
+.PHONY: help train test grid pages lint format types test-lowest clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -44,6 +46,16 @@ grid: $(TEST) ## every likelihood with every posterior and prior: hours
 			--dist=worksteal $(ARGS) || failed=1; \
 	done; exit $$failed
 
+pages: $(PAGES) ## run the tutorials and write their pages with figures
+	@rm -rf tutorials/pages
+	@set -o pipefail; for tutorial in tutorials/*.py; do \
+		.venv-pages/bin/jupytext --quiet --to ipynb --output - $$tutorial | \
+			.venv-pages/bin/jupyter nbconvert --log-level=WARN --stdin --execute \
+			--to markdown --TemplateExporter.extra_template_basedirs=tutorials \
+			--template template --output-dir tutorials/pages \
+			--output $$(basename $$tutorial .py) || exit 1; \
+	done
+
 lint: $(TEST) ## only the linter
 	.venv-test/bin/ruff check .
 
@@ -60,7 +72,7 @@ test-lowest: $(LOWEST) ## the tests with the oldest dependencies that are allowe
 		-W ignore::DeprecationWarning $(ARGS)
 
 clean: ## remove what these targets made, but not saved_models/
-	rm -rf .venv-train .venv-test .venv-lowest
+	rm -rf .venv-train .venv-test .venv-pages .venv-lowest
 	rm -rf .pytest_cache .mypy_cache .ruff_cache build dist
 	find tfvae tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -69,6 +81,9 @@ $(TRAIN): pyproject.toml
 
 $(TEST): pyproject.toml
 	$(call install,.venv-test,$(PYTHON),--editable '.[dev]')
+
+$(PAGES): pyproject.toml
+	$(call install,.venv-pages,$(PYTHON),--editable '.[tutorials]')
 
 $(LOWEST): pyproject.toml tests/lowest.txt
 	$(call install,.venv-lowest,$(LOWEST_PYTHON),--constraint tests/lowest.txt --editable '.[dev]')

@@ -8,7 +8,15 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 from typing import Any
 
+import keras
+import numpy as np
 import pytest
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+# Before pytest imports the modules of the package one by one, which would make some of
+# their classes twice.
+import tfvae
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -23,11 +31,4 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture(autouse=True, scope="session")
 def _names(doctest_namespace: dict[str, Any]) -> None:
     """Give the examples in docstrings the names that the README imports."""
-    import keras
-    import numpy as np
-    import tensorflow as tf
-    import tensorflow_probability as tfp
-
-    import tfvae
-
     doctest_namespace.update(keras=keras, np=np, tf=tf, tfp=tfp, tfvae=tfvae)

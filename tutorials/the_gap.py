@@ -87,17 +87,31 @@ print(f"the sum is off by {np.abs(log_p - elbo - divergence).max():.4f} at most"
 # The remainder is the noise of the draws in the ELBO. Every epoch's gain in ELBO splits
 # in two: a rise of log p(x), and a fall of the gap.
 
+
 # %%
+def draw(axis: plt.Axes, log_p: np.ndarray, elbo: np.ndarray) -> None:
+    axis.plot(log_p, color="black", label="log p(x)")
+    axis.plot(elbo, color="tab:blue", label="ELBO")
+    axis.fill_between(range(len(elbo)), elbo, log_p, color="0.9", label="the gap")
+    axis.set(xlabel="epoch", ylabel="nats", ylim=(log_p.max() - 5, log_p.max() + 0.5))
+    axis.legend(frameon=False, loc="lower right")
+
+
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2), constrained_layout=True)
-left.plot(log_p, color="black", label="log p(x)")
-left.plot(elbo, color="tab:blue", label="ELBO")
-left.fill_between(range(len(elbo)), elbo, log_p, color="0.9", label="the gap")
-left.set(xlabel="epoch", ylabel="nats", title="encoder and decoder train")
-left.legend(frameon=False)
-gain = elbo[-1] - elbo[0]
-print(f"in all the ELBO gained {gain:.2f} nats:")
-print(f"  {log_p[-1] - log_p[0]:.2f} from log p(x)")
-print(f"  {divergence[0] - divergence[-1]:.2f} from the gap")
+draw(left, log_p, elbo)
+left.set_title("encoder and decoder train")
+of_log_p, of_gap = np.diff(log_p), -np.diff(divergence)
+shown = np.arange(2, min(15, EPOCHS) + 1)
+right.bar(shown - 0.2, of_log_p[shown - 1], 0.4, color="black", label="log p(x) rises")
+right.bar(shown + 0.2, of_gap[shown - 1], 0.4, color="0.7", label="the gap falls")
+right.set(xlabel="epoch", ylabel="nats", title="what the ELBO gains in an epoch")
+right.legend(frameon=False)
+plt.show()
+print("          gain in ELBO = rise of log p(x) + fall of the gap")
+rows = [(f"epoch {e}", e - 1, e) for e in (1, 2, 3)] + [("in all", 0, EPOCHS)]
+for name, first, last in rows:
+    gain, rise, fall = np.diff([elbo, log_p, -divergence])[:, first:last].sum(axis=1)
+    print(f"{name:10s}{gain:12.3f} = {rise:.3f} + {fall:.3f}")
 
 # %% [markdown]
 # ## With the decoder frozen only the gap can move
@@ -120,12 +134,9 @@ log_p, elbo, divergence = np.array(epochs).T
 print(f"log p(x) moved by {np.ptp(log_p):.1e} nats")
 print(f"the ELBO gained {elbo[-1] - elbo[0]:.3f}")
 print(f"the gap lost    {divergence[0] - divergence[-1]:.3f}")
-right.plot(log_p, color="black")
-right.plot(elbo, color="tab:blue")
-right.fill_between(range(len(elbo)), elbo, log_p, color="0.9")
-right.set(
-    xlabel="epoch", title="the encoder alone", ylim=(log_p[-1] - 8, log_p[-1] + 1)
-)
+figure, axis = plt.subplots(figsize=(4.5, 3.2), constrained_layout=True)
+draw(axis, log_p, elbo)
+axis.set_title("the encoder alone trains")
 plt.show()
 
 # %% [markdown]

@@ -25,7 +25,8 @@ class Categorical(tfd.Categorical):
     def _log_prob(self, k: tf.Tensor) -> tf.Tensor:
         logits = self.logits_parameter()
         classes = tf.range(logits.shape[-1], dtype=logits.dtype)
-        same = tf.cast(k, logits.dtype)[..., None] == classes
+        # A slice of six axes has no builtin of LiteRT in older releases.
+        same = tf.expand_dims(tf.cast(k, logits.dtype), -1) == classes
         mass = tf.where(same, tf.nn.log_softmax(logits), tf.zeros_like(logits))
         mass = tf.reduce_sum(mass, axis=-1)
         infinite = tf.constant(-float("inf"), logits.dtype)

@@ -28,7 +28,8 @@ def choose(logits: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:
     """
     # Up to what rounding makes of one, so that the largest uniforms stay below the end.
     reached = tf.cumsum(softmax(logits), axis=-1)
-    passed = uniform[..., None] * reached[..., -1:] >= reached[..., :-1]
+    uniform = tf.expand_dims(uniform, -1)
+    passed = uniform * reached[..., -1:] >= reached[..., :-1]
     passed = tf.cast(passed, logits.dtype)
-    ones, zeros = (make(uniform[..., None]) for make in (tf.ones_like, tf.zeros_like))
+    ones, zeros = tf.ones_like(uniform), tf.zeros_like(uniform)
     return tf.concat([ones, passed], axis=-1) - tf.concat([passed, zeros], axis=-1)

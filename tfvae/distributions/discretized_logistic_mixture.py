@@ -94,17 +94,18 @@ class DiscretizedLogisticMixture(Bins):
             Draws [*lead, *batch].
         """
         choice, within = tf.split(uniforms, 2, axis=-1)
-        chosen = choose(self._logits, choice[..., 0])
+        chosen = choose(self._logits, tf.squeeze(choice, -1))
         loc = tf.reduce_sum(chosen * self._loc, axis=-1)
         scale = tf.reduce_sum(chosen * self._scale, axis=-1)
-        return logistic_quantile(within[..., 0], loc, scale, self._num_bins)
+        return logistic_quantile(tf.squeeze(within, -1), loc, scale, self._num_bins)
 
     def _noise_shape(self) -> tuple[int, ...]:
         return (2,)
 
     def _log_prob(self, x: tf.Tensor) -> tf.Tensor:
         x = tf.cast(x, self.dtype)
-        mass = log_mass(x[..., None], self._loc, self._scale, self._num_bins)
+        value = tf.expand_dims(x, -1)
+        mass = log_mass(value, self._loc, self._scale, self._num_bins)
         mass = tf.reduce_logsumexp(tf.nn.log_softmax(self._logits) + mass, axis=-1)
         return tf.where(self._valid(x), mass, tf.constant(-float("inf"), self.dtype))
 
