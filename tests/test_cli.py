@@ -461,9 +461,9 @@ def figures(vae, x, samples, seed):
 
 def test_the_noise_of_the_figures_is_not_that_of_the_training():
     vae, _, x = linear_model()
-    first, again, other = (figures(vae, x, 21, seed)["elbo"] for seed in (5, 5, 6))
+    first, again, other = (figures(vae, x, 2, seed)["log_prob"] for seed in (5, 5, 6))
     assert first == again != other
-    plain = tfvae.evidence.importance(vae, x, 21, seed=5).elbo.mean()
+    plain = vae.log_prob(x, 2, seed=5).numpy().mean()
     assert first != pytest.approx(plain, rel=1e-4)
 
 
