@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import keras
 import pytest
+from tensorflow.python.framework import ops
 
 # Collected for doctests it would be imported a second time, under another name.
 collect_ignore = ["support"]
@@ -14,6 +15,17 @@ collect_ignore = ["support"]
 def _seed(request: pytest.FixtureRequest) -> None:
     """Seed Python, NumPy and TensorFlow from the test's name, whatever ran before."""
     keras.utils.set_random_seed(zlib.crc32(request.node.nodeid.encode()))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _forgotten() -> Iterator[None]:
+    """Let go of graphs, which TensorFlow keeps for their custom gradients."""
+    gradients = ops.gradient_registry._registry
+    before = set(gradients)
+    yield
+    for name in set(gradients) - before:
+        del gradients[name]
+    keras.backend.clear_session()
 
 
 @pytest.fixture

@@ -132,6 +132,19 @@ def test_the_last_epoch_of_a_run_that_is_stopped() -> None:
     assert sorted(callback.results) == [0, 2]
 
 
+def test_the_last_epoch_of_a_run_that_is_stopped_from_behind() -> None:
+    callback = Diagnostic("active_units", X, every=10)
+    stop = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, _: setattr(stop.model, "stop_training", epoch == 2)
+    )
+    vae = model()
+    history = fit(vae, callback, stop, epochs=10)
+    assert sorted(callback.results) == [0, 2]
+    assert len(history["active_units_count"]) == 1
+    now = diagnostics.active_units(vae, X)
+    np.testing.assert_array_equal(callback.results[2].variance, now.variance)
+
+
 def test_callbacks_behind_it_see_the_numbers(tmp_path) -> None:
     before, behind = tmp_path / "before.csv", tmp_path / "behind.csv"
     history = fit(
@@ -226,6 +239,15 @@ def test_wrong_models_and_data_stop_the_run_before_it_starts() -> None:
     vae = model()
     with pytest.raises(ValueError, match="`x` must have the shape"):
         fit(vae, Diagnostic("surgery", X[:, :2]))
+    with pytest.raises(ValueError, match="`x` must lie in the support"):
+        fit(vae, Diagnostic("rate_distortion", X + 0.5))
+    with pytest.raises(ValueError, match="`factors`"):
+        fit(vae, Diagnostic("mig", X, factors=X[:9, :2]))
     assert int(vae.optimizer.iterations) == 0
+    tril = small_vae(posterior=tfvae.layers.MultivariateNormalTriL(3))
+    tril.compile("adam")
+    with pytest.raises(ValueError, match="surgery"):
+        fit(tril, Diagnostic("surgery", X))
+    assert int(tril.optimizer.iterations) == 0
     with pytest.raises(ValueError, match="must return a dataclass or a mapping"):
         fit(vae, Diagnostic(lambda vae, x: 3.0, X))

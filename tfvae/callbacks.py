@@ -3,13 +3,16 @@
 import dataclasses
 import functools
 import inspect
+import math
 import numbers
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
+import numpy as np
 
 from tfvae import _checks, _data, diagnostics
+from tfvae.diagnostics.factors import check_codes_and_factors
 from tfvae.vae import VAE
 
 __all__ = ["Diagnostic"]
@@ -27,6 +30,9 @@ _OF_CODES: dict[str, Callable[..., Any]] = {
     "sap": diagnostics.sap,
 }
 
+_FEW = 8
+"""Examples of the trial that finds out before the training what would stop it."""
+
 
 class Diagnostic(keras.callbacks.Callback):
     """Measures a diagnostic on fixed data at the end of epochs, and logs it.
@@ -43,7 +49,8 @@ class Diagnostic(keras.callbacks.Callback):
 
     The first epoch is measured, each `every`-th from there, and the last one; epochs in
     between have no entry, as with `validation_freq` in `fit`. All results, with their
-    arrays, are kept in `results`.
+    arrays, are kept in `results`; there alone is that of a last epoch which a callback
+    behind this one made the last.
 
     Args:
         diagnostic: The name of a function of `tfvae.diagnostics`: "active_units",
@@ -121,14 +128,20 @@ class Diagnostic(keras.callbacks.Callback):
                 f"Received: {type(self.model).__name__}."
             )
         _data.check_array(self.model.likelihood_layer, self.x, support=False)
+        if self.diagnostic in _OF_MODELS:
+            self._measure(self.model, self.x[:_FEW], **self.arguments)
+        elif self.diagnostic in _OF_CODES:
+            size = math.prod(self.model.posterior_layer.event_shape)
+            codes = np.zeros((len(self.x), size))
+            check_codes_and_factors(codes, self.arguments["factors"])
         self.results = {}
-        self._epochs = 0
+        self._epochs, self._last = 0, -1
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Measures the model and adds the numbers to the logs."""
         last = self.model.stop_training or epoch + 1 == self.params["epochs"]
         due = self._epochs % self.every == 0 or last
-        self._epochs += 1
+        self._epochs, self._last = self._epochs + 1, epoch
         if not due:
             return
         result = self._measure(self.model, self.x, **self.arguments)
@@ -143,6 +156,12 @@ class Diagnostic(keras.callbacks.Callback):
                     f"`prefix`. Received: {self.prefix!r}."
                 )
             logs[name] = value
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Measures the last epoch where nothing foretold that it was the last."""
+        if self._epochs and self._last not in self.results:
+            result = self._measure(self.model, self.x, **self.arguments)
+            self.results[self._last] = result
 
 
 def _find(
