@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import keras
 import pytest
-from tensorflow.python.framework import ops
+from support.graphs import forgotten_graphs
 
 # Collected for doctests it would be imported a second time, under another name.
 collect_ignore = ["support"]
@@ -18,14 +18,10 @@ def _seed(request: pytest.FixtureRequest) -> None:
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _forgotten() -> Iterator[None]:
-    """Let go of graphs, which TensorFlow keeps for their custom gradients."""
-    gradients = ops.gradient_registry._registry
-    before = set(gradients)
-    yield
-    for name in set(gradients) - before:
-        del gradients[name]
-    keras.backend.clear_session()
+def _graphs() -> Iterator[None]:
+    """Forget the graphs of a module when its tests are done."""
+    with forgotten_graphs():
+        yield
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 import keras
 import numpy as np
 import pytest
+from support.graphs import forgotten_graphs
 from support.grid import PRIORS, Combination, full, pairwise
 from support.layer_cases import CASES
 from support.training import assert_same_weights
-from tensorflow.python.framework import ops
 
 import tfvae
 
@@ -50,17 +50,12 @@ def test_the_grid_is_whole() -> None:
 
 
 @pytest.fixture
-def _forgotten() -> Iterator[None]:
-    """Let go of a model's graphs, which TensorFlow keeps for their custom gradients."""
-    gradients = ops.gradient_registry._registry
-    before = set(gradients)
-    yield
-    for name in set(gradients) - before:
-        del gradients[name]
-    keras.backend.clear_session()
+def _graphs_of_one() -> Iterator[None]:
+    with forgotten_graphs():
+        yield
 
 
-@pytest.mark.usefixtures("_forgotten")
+@pytest.mark.usefixtures("_graphs_of_one")
 def test_combination(combination, tmp_path, request) -> None:
     x, vae = combination.data(), combination.model()
     vae.compile(keras.optimizers.Adam(0.02))
