@@ -59,9 +59,11 @@ def _graphs_of_one() -> Iterator[None]:
 def test_combination(combination, tmp_path, request) -> None:
     x, vae = combination.data(), combination.model()
     vae.compile(keras.optimizers.Adam(0.02))
-    history = vae.fit(x, batch_size=32, epochs=20, verbose=0).history["elbo"]
-    assert np.all(np.isfinite(history))
-    assert np.mean(history[-4:]) > history[0]
+    # Many steps in an epoch: each begins with some tens of milliseconds.
+    history = vae.fit(np.tile(x, (5, 1)), batch_size=32, epochs=4, verbose=0)
+    elbo = history.history["elbo"]
+    assert np.all(np.isfinite(elbo))
+    assert elbo[-1] > elbo[0]
 
     log_prob = vae.log_prob(x[:5], num_samples=8, seed=2)
     assert np.all(np.isfinite(log_prob))

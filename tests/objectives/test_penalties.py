@@ -215,7 +215,7 @@ def test_the_kl_is_held_at_its_capacity() -> None:
     vae, x = small_vae(), binary(64)
     objective = Reconstruction(penalties=[Capacity(50.0, 0.7)])
     vae.compile(keras.optimizers.Adam(0.01), objective)
-    vae.fit(x, epochs=150, verbose=0)
+    vae.fit(np.tile(x, (150, 1)), batch_size=32, verbose=0)
     assert vae.evaluate(x, verbose=0, return_dict=True)["kl"] == pytest.approx(
         0.7, abs=0.1
     )
@@ -244,7 +244,7 @@ def test_the_reconstruction_reaches_its_target() -> None:
     vae, x = small_vae(), binary(64)
     objective = ELBO(penalties=[GECO(-2.0, rate=0.02, momentum=0.9)])
     vae.compile(keras.optimizers.Adam(0.02), objective)
-    vae.fit(x, epochs=400, verbose=0)
+    vae.fit(np.tile(x, (400, 1)), batch_size=32, verbose=0)
     found = vae.terms(x, 200, seed=0).reconstruction.numpy().mean()
     assert found == pytest.approx(-2.0, abs=0.15)
 
