@@ -38,10 +38,12 @@ def _part_of(chosen: list[Combination], part: str, parts: str) -> list[Combinati
 
 
 def test_the_grid_is_whole() -> None:
-    """Every public layer and prior is there."""
+    """Every public layer and prior is there, and every posterior that can be one."""
     used = {type(one.model().likelihood_layer) for one in chosen_by("likelihood")}
-    used |= {type(one.model().posterior_layer) for one in chosen_by("posterior")}
-    assert {case.cls for case in CASES} <= used
+    posteriors = {type(one.model().posterior_layer) for one in chosen_by("posterior")}
+    public = {case.cls for case in CASES}
+    assert public <= used | posteriors
+    assert {cls for cls in public if cls.reparameterized is True} <= posteriors
     public = {getattr(tfvae.priors, name) for name in tfvae.priors.__all__}
     public = {cls for cls in public if issubclass(cls, tfvae.priors.Prior)}
     public -= {tfvae.priors.Prior, tfvae.priors.Fixed}

@@ -133,6 +133,15 @@ POSTERIORS: dict[str, Callable[[], Any]] = {
     "relaxed one-hot": lambda: layers.RelaxedOneHotCategorical(3, temperature=0.7),
 }
 
+RARE_POSTERIORS: dict[str, Callable[[], Any]] = {
+    "laplace": lambda: layers.Laplace(1),
+    "log-normal": lambda: layers.LogNormal(2),
+    "beta": lambda: layers.Beta(2),
+    "continuous bernoulli": lambda: layers.ContinuousBernoulli(2),
+    "table": lambda: layers.Table({"a": layers.Normal(1), "b": layers.Laplace(1)}),
+}
+"""Those of which the small set has one combination each, and not every pair."""
+
 PRIORS: dict[str, Callable[[Any, int], Any]] = {
     "standard normal": lambda encoder, size: priors.StandardNormal(size),
     "normal": lambda encoder, size: priors.Normal(size),
@@ -172,7 +181,7 @@ class Combination:
         """A small model, with data of about unit size going into its encoder."""
         keras.utils.set_random_seed(0)
         likelihood = LIKELIHOODS[self.likelihood][0]()
-        posterior = POSTERIORS[self.posterior]()
+        posterior = (POSTERIORS | RARE_POSTERIORS)[self.posterior]()
         encoder = keras.Sequential(
             [
                 keras.Input(likelihood.event_shape),
@@ -197,15 +206,20 @@ def full() -> list[Combination]:
     return [
         Combination(likelihood, posterior, prior)
         for likelihood in LIKELIHOODS
-        for posterior, prior in itertools.product(POSTERIORS, PRIORS)
+        for posterior, prior in itertools.product(POSTERIORS | RARE_POSTERIORS, PRIORS)
         if prior == "vamp" or _ONLY_FOR.get(prior) == _SPECIAL.get(posterior)
     ]
 
 
 @functools.cache
 def pairwise() -> tuple[Combination, ...]:
-    """Combinations that hold every pair of names that can meet, chosen greedily."""
-    every, chosen = full(), []
+    """Combinations that hold every pair of names that can meet, chosen greedily.
+
+    A rare posterior is in one of them.
+    """
+    rare = zip(RARE_POSTERIORS, LIKELIHOODS, PRIORS, strict=False)
+    chosen = [Combination(one, two, three) for two, one, three in rare]
+    every = [one for one in full() if one.posterior in POSTERIORS]
     missing = {pair for one in every for pair in _pairs(one)}
     while missing:
         best = max(every, key=lambda one: len(missing & set(_pairs(one))))
