@@ -2,7 +2,7 @@
 
 import math
 import numbers
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,8 @@ __all__ = [
     "has_shape",
     "one_of",
     "positive_int",
+    "sample_shape",
+    "seed",
 ]
 
 
@@ -24,13 +26,25 @@ def positive_int(name: str, value: Any) -> int:
     return int(value)
 
 
-def finite_number(name: str, value: Any, *, above: float = -math.inf) -> float:
-    """Returns `value` as a finite float greater than `above`, or raises ValueError."""
+def finite_number(
+    name: str, value: Any, *, above: float = -math.inf, dtype: str = "float64"
+) -> float:
+    """Returns `value` as a finite float greater than `above`, or raises ValueError.
+
+    It must be so in this dtype too, of which subnormal numbers are no part: most
+    devices take them for zero.
+    """
     valid = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    bound = "" if above == -math.inf else f" greater than {above:g}"
     if not valid or not math.isfinite(value) or value <= above:
-        bound = "" if above == -math.inf else f" greater than {above:g}"
         raise ValueError(
             f"`{name}` must be a finite number{bound}. Received: {value!r}."
+        )
+    with np.errstate(over="ignore"):
+        rounded = float(np.dtype(dtype).type(value))
+    if not math.isfinite(rounded) or rounded - above < float(np.finfo(dtype).tiny):
+        raise ValueError(
+            f"`{name}` must be a finite number{bound} in {dtype}. Received: {value!r}."
         )
     return float(value)
 
@@ -52,6 +66,30 @@ def event_shape(value: int | Sequence[int]) -> tuple[int, ...]:
             f"them. Received: {value!r}."
         )
     return tuple(positive_int("event_shape", axis) for axis in axes)
+
+
+def seed(value: int | None) -> int | None:
+    """Returns the seed of weights or of NumPy, an int or None, or raises ValueError."""
+    if value is None:
+        return None
+    number = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if not number or not 0 <= value < 2**31:
+        raise ValueError(
+            "`seed` must be a non-negative integer below 2**31 or None. "
+            f"Received: {value!r}."
+        )
+    return int(value)
+
+
+def sample_shape(value: Sequence[int]) -> tuple[int, ...]:
+    """Returns the leading axes of draws as a tuple of ints, or raises ValueError."""
+    axes = tuple(value) if isinstance(value, Iterable) else (None,)
+    if not all(isinstance(axis, numbers.Integral) and axis >= 0 for axis in axes):
+        raise ValueError(
+            "`sample_shape` must be a sequence of non-negative integers. "
+            f"Received: {value!r}."
+        )
+    return tuple(map(int, axes))
 
 
 def has_shape(name: str, shape: Sequence[int | None], expected: Sequence[int]) -> None:

@@ -15,6 +15,7 @@ __all__ = [
     "as_seed",
     "fold_in",
     "log_mean_exp",
+    "look_at_schedule",
     "mean_of_examples",
     "normal_from_uniforms",
     "positive",
@@ -63,6 +64,14 @@ def mean_of_examples(
     some = total > 0
     mean = tf.reduce_sum(weight * values) / tf.where(some, total, 1)
     return tf.where(some, mean, default)
+
+
+def look_at_schedule(schedule: Any) -> tuple[list[float], str]:
+    """Returns numbers that a schedule gives within a million steps, and names them."""
+    steps = [0, *(10**power for power in range(7))]
+    with tf.init_scope():
+        numbers = [float(schedule(tf.constant(step, tf.int64))) for step in steps]
+    return numbers, f"{numbers} at the steps {steps}"
 
 
 def as_seed(seed: Any) -> tf.Tensor:

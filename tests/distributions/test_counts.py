@@ -143,9 +143,10 @@ def test_what_is_no_count_has_no_mass() -> None:
         distributions.ZeroInflatedPoisson(2.0, 0.0),
         distributions.ZeroInflatedNegativeBinomial(2.0, 3.0, 0.0),
     ):
-        for x in (-1.0, 0.5, 1e-6, np.inf, -np.inf, np.nan):
+        for x in (-1.0, 0.5, 1e-6, np.inf, -np.inf):
             assert p.log_prob(x) == -np.inf
             assert p.prob(x) == 0
+        assert np.isnan(p.log_prob(np.nan))
 
 
 def test_a_rate_of_zero() -> None:

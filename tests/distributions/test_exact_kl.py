@@ -28,6 +28,7 @@ def kl_beta(a, b, c, d):
 
 EXACT = {
     "Normal": (kl_normal, 1e-3, 1e3, 1e-4),
+    "LogNormal": (kl_normal, 1e-3, 1e3, 1e-4),
     "Gamma": (kl_gamma, 1e-3, 1e5, 0.05),
     "Beta": (kl_beta, 1e-3, 1e4, 0.004),
 }

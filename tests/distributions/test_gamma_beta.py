@@ -1,5 +1,7 @@
 """Gamma and beta distributions, their draws and how these move."""
 
+import itertools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -82,11 +84,22 @@ def test_the_distribution_of_the_same_name() -> None:
             np.testing.assert_allclose(actual, expected, rtol=1e-4)
 
 
-def test_outside_there_is_no_density() -> None:
-    for x in (-1.0, 0.0, np.inf, np.nan):
-        assert distributions.Gamma(1.0, 1.0).log_prob(x) == -np.inf
-    for x in (-1.0, 0.0, 1.0, 2.0, np.inf, np.nan):
-        assert distributions.Beta(1.0, 1.0).log_prob(x) == -np.inf
+@pytest.mark.parametrize("name", ["Gamma", "Beta"])
+def test_the_ends_of_the_support_and_what_lies_outside(name) -> None:
+    """As SciPy has it; the gradients are finite at the ends too."""
+    x = np.float32([-1, 0, 1, 2])
+    numbers = tf.constant(list(itertools.product([0.5, 1.0, 2.0], repeat=2)))
+    a, b = np.float64(numbers)[..., None].swapaxes(0, 1)
+    gamma, beta = stats.gamma.logpdf(x, a, scale=1 / b), stats.beta.logpdf(x, a, b)
+    with tf.GradientTape() as tape:
+        tape.watch(numbers)
+        a, b = tf.unstack(numbers[..., None], axis=1)
+        log_p = getattr(distributions, name)(a, b).log_prob(x)
+    expected = gamma if name == "Gamma" else beta
+    np.testing.assert_allclose(log_p, expected, rtol=1e-5, atol=1e-6)
+    assert np.all(np.isfinite(tape.gradient(log_p, numbers)))
+    for far in (np.inf, -np.inf):
+        assert np.all(getattr(distributions, name)(a, b).log_prob(far) == -np.inf)
 
 
 def differences(function, at, step):

@@ -109,6 +109,42 @@ def test_every_pair_of_gaussians(posterior, prior, batch) -> None:
     np.testing.assert_allclose(closed_form_kl(q, q), np.zeros(4), atol=1e-12)
 
 
+@pytest.mark.parametrize("prior", [*POSTERIORS, repeated])
+def test_a_low_rank_posterior(prior) -> None:
+    rng = np.random.default_rng(78)
+    loc, scale, _ = numbers((4,), 78)
+    factor = rng.normal(size=(4, SIZE, 2))
+    covariance = scale[..., None] ** 2 * np.eye(SIZE)
+    covariance += factor @ np.swapaxes(factor, -1, -2)
+    q = distributions.MultivariateNormalLowRank(loc, scale, factor)
+    one = numbers((), 79)
+    p, p_scale = prior(*one)
+    p_mean = np.full(SIZE, one[0][0]) if prior is repeated else one[0]
+    expected = kl(loc, covariance, p_mean, p_scale @ p_scale.T)
+    np.testing.assert_allclose(closed_form_kl(q, p), expected, rtol=1e-10)
+    shared = distributions.MultivariateNormalLowRank(loc, scale[0], factor[0])
+    expected = kl(loc, covariance[0], p_mean, p_scale @ p_scale.T)
+    np.testing.assert_allclose(closed_form_kl(shared, p), expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize("posterior", [elements, our_elements, diagonal, lower])
+@pytest.mark.parametrize("prior", [our_elements, diagonal, our_lower, full_covariance])
+def test_in_single_precision_none_is_negative(posterior, prior) -> None:
+    """But for rounding: Gaussians that are nearly, or exactly, the same."""
+    loc, scale, _ = (np.repeat(part, 200, 0) for part in numbers((1,), 80))
+    factors = 1 + 1e-3 * np.random.default_rng(81).normal(size=(2, 200, SIZE))
+    factors[:, :100] = 1
+
+    def gaussian(make, loc, scale):
+        parts = loc, scale, scale[..., None] * np.eye(SIZE)
+        return make(*(part.astype(np.float32) for part in parts))[0]
+
+    q = gaussian(posterior, *(factors * [loc, scale]))
+    value = closed_form_kl(q, gaussian(prior, loc, scale))
+    assert value.dtype == tf.float32
+    assert np.all(value > -2e-6)
+
+
 def test_the_formula_is_the_integral() -> None:
     """The oracle itself, in one dimension: E_q[log q - log p]."""
     q, p = stats.norm(0.3, 0.5), stats.norm(-1, 2)

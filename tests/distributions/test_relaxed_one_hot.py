@@ -161,6 +161,20 @@ def test_the_ratio_of_two_densities_has_mean_one(dtype) -> None:
     assert ratio.std() < 20
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_off_the_simplex_there_is_no_density(dtype) -> None:
+    """Rounding apart, also that of a thousand classes and of half precision."""
+    p = RelaxedOneHotCategorical(np.array(0.5, dtype), np.zeros(3, dtype))
+    for x in ([-0.2, 0.6, 0.6], [0.1, 0.1, 0.1], [0.0, 0.0, 0.0], [0.5, 0.5, 0.01]):
+        assert p.log_prob(np.array(x, dtype)) == -np.inf
+    assert np.isnan(p.log_prob(np.array([0.5, 0.5, np.nan], dtype)))
+    rng = np.random.default_rng(4)
+    many = RelaxedOneHotCategorical(np.array(0.5, dtype), np.zeros(1000, dtype))
+    x, _ = many.draw(rng.uniform(1e-7, 1 - 1e-7, (1000, 1000)).astype(dtype))
+    assert np.all(np.isfinite(many.log_prob(x)))
+    assert np.all(np.isfinite(p.log_prob(rng.dirichlet([1, 1, 1], 100).astype("f2"))))
+
+
 def test_extreme_logits_are_finite() -> None:
     extremes = np.float32([-1e5, 0, 1e5])
     logits = np.array(list(itertools.product(extremes, repeat=3)))

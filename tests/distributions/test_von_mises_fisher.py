@@ -275,6 +275,15 @@ def test_a_concentration_of_zero_is_uniform() -> None:
         np.testing.assert_allclose(p.variance(), 1 / dimension, rtol=1e-10)
 
 
+def test_zero_has_no_density() -> None:
+    with tf.GradientTape() as tape:
+        x = tf.zeros([2, 3])
+        tape.watch(x)
+        log_p = distributions.VonMisesFisher([0.0, 0.6, 0.8], 2.0).log_prob(x)
+    assert np.all(log_p == -np.inf)
+    np.testing.assert_array_equal(tape.gradient(log_p, x), np.zeros((2, 3)))
+
+
 def test_a_uniform_distribution_of_another_dimension() -> None:
     p = distributions.VonMisesFisher(np.eye(3, dtype="f"), np.ones(3, "f"))
     with pytest.raises(ValueError, match=r"same number .* Received: 3 and 4\."):

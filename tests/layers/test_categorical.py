@@ -181,6 +181,22 @@ def temperature(layer, training: bool) -> float:
     return float(layer.parameters(q)["temperature"])
 
 
+def test_schedules_that_are_refused_and_one_that_ends() -> None:
+    schedules = keras.optimizers.schedules
+    for steps in (1, 500, 5000):
+        below = schedules.PolynomialDecay(1.0, steps, end_learning_rate=-0.1)
+        with pytest.raises(ValueError, match=r"`temperature` must not be negative"):
+            tfvae.layers.RelaxedOneHotCategorical(3, below)
+    zero = schedules.PolynomialDecay(1.0, 1, end_learning_rate=0.0)
+    layer = tfvae.layers.RelaxedOneHotCategorical(3, zero)
+    for expected in (1.0, 1e-6, 1e-6):
+        np.testing.assert_allclose(temperature(layer, True), expected, rtol=1e-6)
+    q = layer(np.ones((2, 4)))
+    x, log_q = layer.sample_and_log_prob(q, seed=0)
+    assert np.all(np.isfinite(x))
+    assert np.all(np.isfinite(log_q))
+
+
 def test_a_schedule_counts_training_steps() -> None:
     layer = tfvae.layers.RelaxedOneHotCategorical(3, schedule())
     assert temperature(layer, False) == 2

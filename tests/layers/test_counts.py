@@ -118,6 +118,29 @@ def test_a_replica_without_examples_leaves_the_reference_total_as_it_is() -> Non
     np.testing.assert_allclose(layer.total, 40, rtol=1e-6)
 
 
+@every_layer
+@pytest.mark.parametrize("batch", [1, 3])
+def test_batches_without_counts(cls, batch) -> None:
+    """No number is lost by them: what comes next is that of its own total."""
+    layer = cls(2, library_size="observed", projection=None)
+    raw = np.random.default_rng(7).normal(size=(batch, width(cls) * 2)).astype("f")
+    shares = layer.parameters(layer(raw))["rate"] / 2
+    features = tf.constant(raw)
+    for x in np.float32([[0, 0], [0, 0], [3, 7]]):
+        x = np.tile(x, (batch, 1))
+        with tf.GradientTape() as tape:
+            tape.watch(features)
+            p = layer(features)
+            observed = layer.observe(p, x, training=True)
+            log_p = observed.log_prob(x)
+        assert np.all(np.isfinite(log_p))
+        assert np.all(np.isfinite(tape.gradient(log_p, features)))
+        assert np.all(np.isfinite(layer.sample_and_log_prob(p, seed=0)[1]))
+    rate = layer.parameters(observed)["rate"]
+    np.testing.assert_allclose(rate, 10 * shares, rtol=1e-5)
+    np.testing.assert_allclose(layer.total, np.expm1(np.log(11) / 3), rtol=1e-5)
+
+
 def test_a_conditional_poisson_is_a_multinomial_but_for_its_total() -> None:
     rng = np.random.default_rng(4)
     layer = Poisson(4, library_size="observed", projection=None, dtype="float64")

@@ -56,6 +56,15 @@ def test_log_prob_at_the_ends_of_the_support(case, dtype) -> None:
 
 
 @every_case
+def test_missing_values_have_no_density_rather_than_none(case) -> None:
+    """NaN, where a value that is known to be impossible has minus infinity."""
+    size = case.smallest
+    raw = raw_numbers(case, 3, size, np.random.default_rng(12))
+    _, q, *_ = from_raw(case, raw, size, "float32")
+    assert np.all(np.isnan(q.log_prob(np.full((3, size), np.nan, np.float32))))
+
+
+@every_case
 def test_total_mass_is_one(case) -> None:
     rng = np.random.default_rng(6)
     for raw in raw_numbers(case, 5, case.smallest, rng, 2):

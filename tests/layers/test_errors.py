@@ -60,6 +60,33 @@ def test_scale_numbers(scale) -> None:
         tfvae.layers.Normal(3, scale=scale)
 
 
+@pytest.mark.parametrize(
+    ("make", "argument"),
+    [
+        (lambda dtype: tfvae.layers.Normal(2, scale=1e-50, dtype=dtype), "scale"),
+        (lambda dtype: tfvae.layers.Laplace(2, scale=1e300, dtype=dtype), "scale"),
+        (lambda dtype: tfvae.layers.LogNormal(2, scale=1e-39, dtype=dtype), "scale"),
+        (lambda dtype: tfvae.layers.StudentT(2, df=2.00000001, dtype=dtype), "df"),
+        (
+            lambda dtype: tfvae.layers.RelaxedOneHotCategorical(
+                2, temperature=1e-50, dtype=dtype
+            ),
+            "temperature",
+        ),
+        (
+            lambda dtype: tfvae.priors.RelaxedUniform(2, 1e-50, dtype=dtype),
+            "temperature",
+        ),
+    ],
+)
+def test_numbers_that_only_double_precision_has(make, argument) -> None:
+    message = rf"`{argument}` must be a finite number greater than \d in float32\. Rec"
+    for dtype in ("float32", "mixed_float16"):
+        with refused(message):
+            make(dtype)
+    assert getattr(make("float64"), argument)
+
+
 @pytest.mark.parametrize("scale", ["global", "", "0.5"])
 def test_scale_names(scale) -> None:
     message = r"`scale` must be one of 'elementwise', 'shared', 'optimal'\. Received: "
@@ -128,6 +155,53 @@ def test_features_that_change_after_the_layer_is_built(case) -> None:
         layer(np.ones((2, 5), np.float32))
     with refused("expected ndim=2, found ndim=3"):
         layer(np.ones((2, 3, 4), np.float32))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        tfvae.layers.OneHotCategorical,
+        lambda shape: tfvae.layers.RelaxedOneHotCategorical(shape, temperature=1.0),
+    ],
+)
+@pytest.mark.parametrize("shape", [1, (3, 1)])
+def test_one_class_is_none(make, shape) -> None:
+    with refused(r"`event_shape` of \w+ must end in at least two classes\. Received: "):
+        make(shape)
+
+
+@pytest.mark.parametrize("seed", ["a", 1.5, -1, 2**31, True, (1, 2)])
+def test_seeds_of_weights(seed) -> None:
+    message = (
+        r"`seed` must be a non-negative integer below 2\*\*31 or None\. Received: "
+    )
+    for cls in (tfvae.layers.InverseAutoregressiveFlow, tfvae.layers.CouplingFlow):
+        with refused(message):
+            cls(2, seed=seed)
+        assert cls(2, hidden_units=(2,), seed=np.int64(2**31 - 1)).seed == 2**31 - 1
+
+
+@pytest.mark.parametrize("shape", [5, None, "5", (-1,), (1.5,), (None,)])
+def test_sample_shapes(shape) -> None:
+    layer = tfvae.layers.Normal(2)
+    q = layer(np.ones((3, 2)))
+    with refused(r"`sample_shape` must be a sequence of non-negative .* Received: "):
+        layer.sample_and_log_prob(q, shape)
+    for good in ((2,), [2], np.array([2]), (np.int64(2),)):
+        assert layer.sample_and_log_prob(q, good)[0].shape == (2, 3, 2)
+
+
+@every_class
+def test_noise_of_another_shape(case) -> None:
+    layer = case.layer(3)
+    q = layer(np.ones((2, 4), np.float32))
+    shape = (2, *layer.noise_shape)
+    for wrong in (shape[1:], (3, *shape[1:]), (*shape[:-1], shape[-1] + 1)):
+        with refused(
+            r"`noise` must have the shape \[\.\.\., 2.*\]\. Received the shape"
+        ):
+            layer.transform(q, np.full(wrong, 0.5))
+    assert layer.transform(q, np.full((5, *shape), 0.5))[0].shape[:2] == (5, 2)
 
 
 def test_the_base_class_is_an_interface() -> None:

@@ -126,6 +126,22 @@ def test_moments_with_a_full_covariance() -> None:
     np.testing.assert_allclose(layer.stddev(q), q.stddev(), rtol=1e-9)
 
 
+def test_what_it_has_from_its_component() -> None:
+    for component in (flow(), layers.Normal(3)):
+        mixed = layers.Mixture(component, 2)
+        table = layers.Table([layers.Normal(1), component])
+        inverts = isinstance(component, layers.InverseAutoregressiveFlow)
+        assert mixed.density_inverts == table.density_inverts == inverts
+
+
+def test_moments_beyond_the_largest_float_are_finite() -> None:
+    """Two that are alike have the moments of one, at the end of the range."""
+    layer = layers.Mixture(layers.LogNormal(1), 2, projection=None)
+    q = layer(np.float32([[0, 0, 0, 0, 15, 15]]))
+    np.testing.assert_allclose(layer.location(q), np.exp([[43.0]]), rtol=1e-5)
+    np.testing.assert_allclose(layer.stddev(q), np.exp([[43.0]]), rtol=1e-5)
+
+
 def test_no_standard_deviation_where_the_component_has_none() -> None:
     layer, q, _ = mixture("flow", 7)
     assert layer.stddev(q) is None

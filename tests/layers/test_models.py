@@ -7,6 +7,8 @@ import tensorflow as tf
 from support.layer_cases import CASES, CLASSES, flat_parameters, names, values
 from tensorflow_probability import distributions as tfd
 
+import tfvae
+
 every_class = pytest.mark.parametrize("case", CLASSES, ids=names(CLASSES))
 COMPOSITE = [case for case in CLASSES if case.composite]
 FITTING = [case for case in CASES if case.fits]
@@ -86,8 +88,33 @@ def test_graphs_give_the_numbers_of_eager_mode(case, jit_compile) -> None:
 
     compiled = tf.function(numbers, jit_compile=jit_compile, autograph=False)
     x = tf.constant(FEATURES)
+    if jit_compile and not head.supports_jit:
+        with pytest.raises(tf.errors.OpError):
+            compiled(x)
+        return
     for actual, expected in zip(compiled(x), numbers(x), strict=True):
         np.testing.assert_allclose(actual, expected, rtol=2e-5, atol=2e-5)
+
+
+class Eager(tfvae.layers.Normal):
+    """A family that says that it does not compile."""
+
+    supports_jit = False
+
+
+def test_a_model_is_not_compiled_where_a_layer_says_so() -> None:
+    assert tfvae.layers.Normal(2).supports_jit
+    for head in (
+        Eager(2),
+        tfvae.layers.Mixture(Eager(2), 2),
+        tfvae.layers.Table([tfvae.layers.Normal(1), Eager(1)]),
+    ):
+        assert not head.supports_jit
+        decoder = keras.Sequential([keras.Input((2,)), head])
+        encoder = keras.Sequential([keras.Input((2,)), tfvae.layers.Normal(2)])
+        vae = tfvae.VAE(encoder, decoder)
+        vae.compile("adam")
+        assert not vae.jit_compile
 
 
 @pytest.mark.parametrize("case", COMPOSITE, ids=names(COMPOSITE))

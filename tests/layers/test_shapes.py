@@ -108,7 +108,7 @@ def test_an_unknown_batch_axis(case) -> None:
     event = case.event()
     layer = case.layer(event)
 
-    @tf.function(input_signature=[tf.TensorSpec([None, 7])])
+    @tf.function(input_signature=[tf.TensorSpec([None, 7])], autograph=False)
     def graph(x):
         q = layer(x)
         shape = tf.shape(x)[0]
@@ -121,6 +121,23 @@ def test_an_unknown_batch_axis(case) -> None:
         assert location.shape == (batch, *event)
         assert x.shape == (2, 1, batch, *event)
         assert log_q.shape == (2, 1, batch)
+
+
+@every_class
+@pytest.mark.parametrize("small", [False, True])
+def test_the_axes_of_the_event_are_known_where_the_batch_is_not(case, small) -> None:
+    """Also where the event has one element."""
+    event = (case.smallest,) if small else case.event()
+    layer = case.layer(event)
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 7])], autograph=False)
+    def graph(x):
+        q = layer(x)
+        stddev = layer.stddev(q)
+        for value in [layer.location(q), *([] if stddev is None else [stddev])]:
+            assert value.shape.as_list() == [None, *layer.event_shape]
+
+    graph.get_concrete_function()
 
 
 @every_class

@@ -45,7 +45,10 @@ def test_features_of_any_size(case) -> None:
         log_p = q.log_prob(x)
         drawn, log_q = layer.sample_and_log_prob(q, seed=0)
     results = {"log_p": log_p, "draw": drawn, "log_q": log_q}
-    results |= layer.parameters(q)
+    results |= layer.parameters(q) | {"location": layer.location(q)}
+    stddev = layer.stddev(q)
+    if stddev is not None:
+        results["stddev"] = stddev
     for name, value in results.items():
         assert_finite(name, value)
     assert not np.any(layer.unsupported(drawn))
@@ -91,9 +94,14 @@ def network(head) -> keras.Model:
 @every_class
 def test_a_likelihood_with_a_learning_rate_far_too_large(case) -> None:
     features = np.random.default_rng(92).normal(size=(64, 3)).astype(np.float32)
-    model = network(case.layer(SIZE))
+    layer = case.layer(SIZE)
+    model = network(layer)
     x = tf.constant(data(case, 64, 93))
-    run(model, lambda _: -model(features).log_prob(x))
+
+    def loss(_):
+        return -layer.observe(model(features), x, training=True).log_prob(x)
+
+    run(model, loss)
 
 
 @pytest.mark.parametrize("case", REPARAMETERIZED, ids=names(REPARAMETERIZED))

@@ -14,7 +14,7 @@ from tensorflow_probability import distributions as tfd
 
 import tfvae
 from tfvae._math import standard_noise
-from tfvae.priors import Prior, StandardNormal
+from tfvae.priors import Fixed, Prior, StandardNormal
 
 DRAWS = 4000
 
@@ -96,12 +96,55 @@ def test_draws_from_noise_have_the_densities_of_samples(case) -> None:
 def test_the_density(name, case, dtype) -> None:
     prior = case.make(dtype=dtype)
     p = prior.distribution
-    assert p.dtype == dtype
+    if p.dtype != dtype:  # a fixed one has its own
+        assert isinstance(prior, Fixed)
+        return
     near = prior.transform(noise_for(prior, (200,), [5, 6], dtype)).numpy()
     far = near if prior.measure != "lebesgue" else 8 * near
     for z in (near, far):
         flat = np.asarray(z, np.float64).reshape(len(z), -1)
         assert_exact(p.log_prob(z), case.log_prob(prior, flat), dtype)
+
+
+@with_density
+def test_the_density_has_a_gradient_in_z(name, case) -> None:
+    """Against differences of the oracle."""
+    fixed = isinstance(case.make(), Fixed)
+    prior = case.make() if fixed else case.make(dtype="float64")
+    p = prior.distribution
+    # A copy: bijectors remember where the very tensor that they made came from.
+    z = tf.constant(prior.transform(noise_for(prior, (5,), [7, 8], p.dtype)).numpy())
+    with tf.GradientTape() as tape:
+        tape.watch(z)
+        log_p = p.log_prob(z)
+    actual = tape.gradient(log_p, z, unconnected_gradients="zero")
+    at = np.asarray(z, np.float64).reshape(5, -1)
+    expected = np.empty_like(at)
+    for i, axis in enumerate(np.eye(at.shape[-1])):
+        step = 1e-5 * at * axis
+        ends = [case.log_prob(prior, at + sign * step) for sign in (1, -1)]
+        expected[:, i] = (ends[0] - ends[1]) / (2 * step[:, i])
+    rtol, atol = (2e-4, 1e-5) if fixed else (1e-6, 1e-7)
+    actual = np.reshape(actual, at.shape)
+    np.testing.assert_allclose(actual, expected, rtol=rtol, atol=atol)
+
+
+@every_prior
+def test_far_from_everything_numbers_are_finite(case) -> None:
+    """Or the density is zero, off the simplex; its gradient is finite always."""
+    prior = case.make()
+    near = prior.transform(noise_for(prior, (2000,), [7, 9]))
+    factor = 10 ** np.random.default_rng(10).uniform(-4, 4, 2000)
+    factor = factor.reshape(-1, *[1] * len(prior.event_shape))
+    z = tf.constant(near.numpy() * factor, near.dtype)
+    with tf.GradientTape() as tape:
+        tape.watch(z)
+        log_p = prior.distribution.log_prob(z)
+    off = log_p == -np.inf
+    assert np.all(off | np.isfinite(log_p))
+    assert prior.measure == "simplex" or not np.any(off)
+    gradient = tape.gradient(log_p, z, unconnected_gradients="zero")
+    assert np.all(np.isfinite(gradient))
 
 
 @pytest.mark.parametrize(
@@ -160,6 +203,15 @@ def test_noise_at_the_ends_gives_finite_draws(case) -> None:
         z = prior.transform(tf.fill(prior.noise_shape, tf.constant(end)))
         assert np.all(np.isfinite(z))
         assert np.isfinite(prior.distribution.log_prob(z))
+
+
+@every_prior
+def test_noise_of_any_dtype(case) -> None:
+    prior = case.make()
+    noise = noise_for(prior, (3,), [6, 8])
+    z = prior.transform(tf.cast(noise, tf.float64))
+    assert z.dtype == prior.distribution.dtype
+    np.testing.assert_allclose(z, prior.transform(noise), rtol=1e-6)
 
 
 @every_prior

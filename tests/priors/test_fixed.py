@@ -88,6 +88,9 @@ def test_other_measures() -> None:
     two = tfd.Mixture(tfd.Categorical(probs=[0.5, 0.5]), parts)
     assert Fixed(two).measure == "counting"
     assert Fixed(tfd.Sample(tfd.Laplace(0.0, 1.0), 3)).measure == "lebesgue"
+    real, counts = tfd.Sample(tfd.Normal(0.0, 1.0), 2), tfd.Sample(tfd.Poisson(1.0), 1)
+    assert Fixed(ours.Columns([real, counts])).measure == "mixed"
+    assert Fixed(ours.Columns([real, real])).measure == "lebesgue"
 
 
 def test_numbers_survive_to_the_last_bit() -> None:

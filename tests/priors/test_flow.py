@@ -69,6 +69,7 @@ def test_a_step_too_large_a_hundred_times_leaves_it_finite(kind) -> None:
         ({"num_flows": 0}, "num_flows"),
         ({"hidden_units": 64}, "hidden_units"),
         ({"hidden_units": (64, -1)}, "hidden_units"),
+        ({"seed": "a"}, "seed"),
     ],
 )
 def test_bad_arguments(arguments, name) -> None:

@@ -82,3 +82,14 @@ def test_a_missing_extra_is_named(monkeypatch) -> None:
 def test_bad_numbers_of_components(count) -> None:
     with pytest.raises(ValueError, match=r"`num_components` must .* Received: "):
         GaussianMixture(2, count)
+
+
+@pytest.mark.parametrize("seed", ["a", -1, 1.5, 2**31, True])
+def test_bad_seeds(seed) -> None:
+    message = (
+        r"`seed` must be a non-negative integer below 2\*\*31 or None\. Received: "
+    )
+    with pytest.raises(ValueError, match=message):
+        GaussianMixture(2, 3, seed=seed)
+    with pytest.raises(ValueError, match=message):
+        GaussianMixture(2, 3).fit(latents(50), seed=seed)

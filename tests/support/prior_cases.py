@@ -120,20 +120,34 @@ def _columns(marginals: list[Callable[..., Any]]) -> Callable[[Any, Array], Arra
 
 def _normal(loc: Any, scale: Any) -> list[Any]:
     loc, scale = np.broadcast_arrays(loc, scale)
-    return [stats.norm(*pair).cdf for pair in zip(loc.flat, scale.flat, strict=True)]
+    return [stats.norm(*pair) for pair in zip(loc.flat, scale.flat, strict=True)]
 
 
-def _fixed(key: str, noise: str, marginals: list[Callable[..., Any]]) -> PriorCase:
+def _fixed(
+    key: str,
+    noise: str,
+    marginals: list[Any],
+    log_prob: Callable[[Array], Array] | None = None,
+) -> PriorCase:
+    """A distribution with these marginals, independent unless its density is given."""
+
+    def independent(z: Array) -> Array:
+        parts = zip(marginals, z.T, strict=True)
+        return np.sum([one.logpdf(column) for one, column in parts], 0)
+
     make = FIXED[key]
     return PriorCase(
         lambda **kwargs: Fixed(make(), **kwargs),
         noise,
         {"distribution"},
-        _columns(marginals),
+        _columns([one.cdf for one in marginals]),
+        lambda _, z: (log_prob or independent)(z),
     )
 
 
-LAPLACES = [stats.laplace(0, 2).cdf, stats.laplace(1, 0.1).cdf]
+LAPLACES = [stats.laplace(0, 2), stats.laplace(1, 0.1)]
+
+ROOT = np.array([[1.0, 0.0], [2.0, 3.0]])
 
 
 # Mixtures of normals.
@@ -314,7 +328,7 @@ PRIORS = {
         lambda **kwargs: StandardNormal((2, 3), **kwargs),
         "normal",
         {"event_shape"},
-        _columns(_normal(np.zeros(6), 1)),
+        _columns([stats.norm.cdf] * 6),
         lambda _, z: stats.norm.logpdf(z).sum(-1),
     ),
     "normal": PriorCase(
@@ -381,22 +395,33 @@ PRIORS = {
         _relaxed_density,
     ),
     "fixed diag": _fixed("diag", "normal", _normal([1, -2], [0.5, 2])),
-    "fixed tril": _fixed("tril", "normal", _normal([1, 2], [1, np.sqrt(13)])),
+    "fixed tril": _fixed(
+        "tril",
+        "normal",
+        _normal([1, 2], [1, np.sqrt(13)]),
+        stats.multivariate_normal([1, 2], ROOT @ ROOT.T).logpdf,
+    ),
     "fixed tril without loc": _fixed(
-        "tril without loc", "normal", _normal([0, 0], [1, np.sqrt(13)])
+        "tril without loc",
+        "normal",
+        _normal([0, 0], [1, np.sqrt(13)]),
+        stats.multivariate_normal([0, 0], ROOT @ ROOT.T).logpdf,
     ),
     "fixed full covariance": _fixed(
-        "full covariance", "normal", _normal([1, 2], np.sqrt([2, 3]))
+        "full covariance",
+        "normal",
+        _normal([1, 2], np.sqrt([2, 3])),
+        stats.multivariate_normal([1, 2], [[2, 0.5], [0.5, 3]]).logpdf,
     ),
     "fixed sample": _fixed("sample", "normal", _normal(np.ones(6), 2)),
     "fixed normals": _fixed("normals", "normal", _normal([0, 1], [1, 0.3])),
     "fixed laplace": _fixed("laplace", "uniform", LAPLACES),
     "fixed sample of laplace": _fixed(
-        "sample of laplace", "uniform", 3 * [stats.laplace(1, 2).cdf]
+        "sample of laplace", "uniform", 3 * [stats.laplace(1, 2)]
     ),
     "fixed log-normal": _fixed(
         "log-normal",
         "uniform",
-        [stats.lognorm(0.5, scale=np.exp(loc)).cdf for loc in (1, 2)],
+        [stats.lognorm(0.5, scale=np.exp(loc)) for loc in (1, 2)],
     ),
 }

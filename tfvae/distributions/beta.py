@@ -8,6 +8,7 @@ import tensorflow_probability as tfp
 from tensorflow_probability import distributions as tfd
 
 from tfvae._builtins import log1p
+from tfvae.distributions.edges import at_end, outside
 from tfvae.distributions.kl import register
 from tfvae.distributions.saddle_point import (
     deviance,
@@ -78,6 +79,8 @@ class Beta(tfp.distributions.Beta):
             tf.convert_to_tensor(v) for v in (self.concentration1, self.concentration0)
         )
         inside = (x > 0) & (x < 1)
+        elsewhere = tf.where(x == 0, at_end(a, tf.math.log(b)), outside(x))
+        elsewhere = tf.where(x == 1, at_end(b, tf.math.log(a)), elsewhere)
         x = tf.where(inside, x, 0.5)
         n, rest = a + b, 1 - x
         # a - n x is a small difference of large numbers.
@@ -87,7 +90,7 @@ class Beta(tfp.distributions.Beta):
         peak = stirling_error(n) - stirling_error(a) - stirling_error(b)
         peak += 0.5 * tf.math.log(a / n * b / (2 * math.pi))
         value = peak + inner
-        return tf.where(inside, value, tf.constant(-math.inf, value.dtype))
+        return tf.where(inside, value, elsewhere)
 
 
 def _kl(q: tfd.Beta, p: tfd.Beta, name: str | None = None) -> tf.Tensor:

@@ -6,6 +6,8 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from tfvae.distributions.edges import outside
+
 __all__ = ["Binomial"]
 
 NEAR, FAR = 0.05, 5.0
@@ -77,7 +79,8 @@ class Binomial(tfp.distributions.Binomial):
             tf.constant(table, logits.dtype) for table in _tables(n)
         )
         k = tf.cast(counts, logits.dtype)
-        index = tf.cast(tf.clip_by_value(k, 0, n), tf.int32)
+        valid = (k >= 0) & (k <= n) & (k == tf.floor(k))
+        index = tf.cast(tf.where(valid, k, 0), tf.int32)
         # Seen from the rarer outcome, whose share is at most a half. At the ends it
         # would be zero, without a finite gradient; they have a form of their own.
         share = tf.where((k > 0) & (k < n), tf.minimum(k, n - k) / n, 0.5)
@@ -87,8 +90,7 @@ class Binomial(tfp.distributions.Binomial):
         # At the ends the mode lies at infinity, and the plain form has one term.
         none, every = -n * tf.math.softplus(logits), -n * tf.math.softplus(-logits)
         mass = tf.where(k == 0, none, tf.where(k == n, every, inside))
-        valid = (k >= 0) & (k <= n) & (k == tf.floor(k))
-        return tf.where(valid, mass, tf.constant(-float("inf"), logits.dtype))
+        return tf.where(valid, mass, outside(k))
 
 
 def _divergence(share: tf.Tensor, shift: tf.Tensor) -> tf.Tensor:

@@ -3,6 +3,8 @@
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
+from tfvae.distributions.edges import outside
+
 __all__ = ["Categorical"]
 
 
@@ -26,8 +28,8 @@ class Categorical(tfd.Categorical):
         logits = self.logits_parameter()
         classes = tf.range(logits.shape[-1], dtype=logits.dtype)
         # A slice of six axes has no builtin of LiteRT in older releases.
-        same = tf.expand_dims(tf.cast(k, logits.dtype), -1) == classes
+        k = tf.cast(k, logits.dtype)
+        same = tf.expand_dims(k, -1) == classes
         mass = tf.where(same, tf.nn.log_softmax(logits), tf.zeros_like(logits))
         mass = tf.reduce_sum(mass, axis=-1)
-        infinite = tf.constant(-float("inf"), logits.dtype)
-        return tf.where(tf.reduce_any(same, axis=-1), mass, infinite)
+        return tf.where(tf.reduce_any(same, axis=-1), mass, outside(k))

@@ -6,6 +6,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfvae.distributions.bins import Bins, all_masses, log_mass, logistic_quantile
+from tfvae.distributions.edges import outside
 
 __all__ = ["DiscretizedLogistic"]
 
@@ -87,7 +88,7 @@ class DiscretizedLogistic(Bins):
     def _log_prob(self, x: tf.Tensor) -> tf.Tensor:
         x = tf.cast(x, self.dtype)
         mass = log_mass(x, self._loc, self._scale, self._num_bins)
-        return tf.where(self._valid(x), mass, tf.constant(-float("inf"), self.dtype))
+        return tf.where(self._valid(x), mass, outside(x))
 
     def _masses(self) -> tf.Tensor:
         return all_masses(self._loc, self._scale, self._num_bins)

@@ -7,6 +7,7 @@ import tensorflow_probability as tfp
 
 from tfvae.distributions.bins import Bins, all_masses, log_mass, logistic_quantile
 from tfvae.distributions.choice import choose, softmax
+from tfvae.distributions.edges import outside
 
 __all__ = ["DiscretizedLogisticMixture"]
 
@@ -107,7 +108,7 @@ class DiscretizedLogisticMixture(Bins):
         value = tf.expand_dims(x, -1)
         mass = log_mass(value, self._loc, self._scale, self._num_bins)
         mass = tf.reduce_logsumexp(tf.nn.log_softmax(self._logits) + mass, axis=-1)
-        return tf.where(self._valid(x), mass, tf.constant(-float("inf"), self.dtype))
+        return tf.where(self._valid(x), mass, outside(x))
 
     def _masses(self) -> tf.Tensor:
         # One component after the other: all at once would take J times the memory.

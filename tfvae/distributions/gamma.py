@@ -7,6 +7,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from tensorflow_probability import distributions as tfd
 
+from tfvae.distributions.edges import at_end, outside
 from tfvae.distributions.kl import register
 from tfvae.distributions.saddle_point import (
     deviance,
@@ -73,12 +74,13 @@ class Gamma(tfp.distributions.Gamma):
     def _log_prob(self, x: tf.Tensor) -> tf.Tensor:
         a, b = (tf.convert_to_tensor(v) for v in (self.concentration, self.rate))
         inside = (x > 0) & tf.math.is_finite(x)
+        elsewhere = tf.where(x == 0, at_end(a, tf.math.log(b)), outside(x))
         x = tf.where(inside, x, 1.0)
         # a - b x is a small difference of large numbers.
         excess = in_double(lambda a, b, x: a - b * x, a, b, x)
         peak = 0.5 * tf.math.log(a / (2 * math.pi)) - stirling_error(a)
         value = peak + log_power(tf.math.log(x), a, b, b * x, excess)
-        return tf.where(inside, value, tf.constant(-math.inf, value.dtype))
+        return tf.where(inside, value, elsewhere)
 
 
 def _kl(q: tfd.Gamma, p: tfd.Gamma, name: str | None = None) -> tf.Tensor:

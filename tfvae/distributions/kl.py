@@ -160,6 +160,24 @@ def _low_rank_elements(
         return tf.reduce_sum(elements, axis=-1) - 0.5 * q.log_determinant()
 
 
+def _low_rank_full(
+    q: MultivariateNormalLowRank,
+    p: tfd.MultivariateNormalLinearOperator,
+    name: str | None = None,
+) -> tf.Tensor:
+    """A diagonal plus low rank against a full covariance L L^T.
+
+    KL = 1/2 [ |L^-1 (d, U)|^2 + |L^-1 (m - mu)|^2 - D
+               - log det(diag(d^2) + U U^T) ] + log |det L|
+    """
+    with tf.name_scope(name or "kl_low_rank_full"):
+        root = tf.concat([tf.linalg.diag(q.scale_diag), q.scale_factor], axis=-1)
+        spread = tf.reduce_sum(tf.square(p.scale.solve(root)), axis=[-2, -1])
+        gap = p.scale.solvevec(q.mean() - p.mean())
+        moment = spread + tf.reduce_sum(tf.square(gap), axis=-1) - root.shape[-2]
+        return 0.5 * (moment - q.log_determinant()) + _log_determinant(p.scale)
+
+
 def register(q: type, p: type, function: Callable[..., tf.Tensor]) -> None:
     """Registers a closed form once, also when the module is loaded again."""
     # ValueError: the pair is registered already.
@@ -180,6 +198,7 @@ def _register() -> None:
         (full, tfd.Independent): _full_elements,
         (full, tfd.Sample): _full_elements,
         (tfd.MultivariateNormalTriL, tfd.MultivariateNormalDiag): _full_elements,
+        (MultivariateNormalLowRank, full): _low_rank_full,
         (MultivariateNormalLowRank, tfd.Independent): _low_rank_elements,
         (MultivariateNormalLowRank, tfd.MultivariateNormalDiag): _low_rank_elements,
         (MultivariateNormalLowRank, tfd.Sample): _low_rank_elements,

@@ -5,6 +5,9 @@ from tensorflow_probability import distributions as tfd
 
 from tfvae._builtins import expm1, traces_builtins_only
 from tfvae._math import LOG_2PI
+from tfvae.distributions.edges import outside
+from tfvae.distributions.kl import register
+from tfvae.distributions.normal import Normal
 
 __all__ = ["LogNormal"]
 
@@ -39,11 +42,21 @@ class LogNormal(tfd.LogNormal):
             - logarithm
             - 0.5 * LOG_2PI
         )
-        infinite = tf.constant(-float("inf"), x.dtype)
-        return tf.where(positive, tf.cast(log_density, x.dtype), infinite)
+        return tf.where(positive, tf.cast(log_density, x.dtype), outside(x))
 
     def _stddev(self) -> tf.Tensor:
         return self._mean() * tf.sqrt(expm1(tf.square(self.scale)))
 
     def _variance(self) -> tf.Tensor:
         return tf.square(self._mean()) * expm1(tf.square(self.scale))
+
+
+def _kl(q: tfd.LogNormal, p: tfd.LogNormal, name: str | None = None) -> tf.Tensor:
+    """That of the logarithms, which is exact in float32 for this package's normals."""
+    return tfd.kl_divergence(
+        Normal(q.loc, q.scale), Normal(p.loc, p.scale), name=name or "kl_log_normals"
+    )
+
+
+register(LogNormal, tfd.LogNormal, _kl)
+register(tfd.LogNormal, LogNormal, _kl)

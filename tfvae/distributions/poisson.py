@@ -6,6 +6,7 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from tfvae.distributions.edges import outside
 from tfvae.distributions.saddle_point import deviance, stirling_error
 
 __all__ = ["Poisson", "poisson_log_prob"]
@@ -75,7 +76,7 @@ def poisson_log_prob(counts: tf.Tensor, rate: tf.Tensor) -> tf.Tensor:
 
 
 def on_counts(x: tf.Tensor, log_prob: Any) -> tf.Tensor:
-    """Returns `log_prob` at whole numbers from 0, and minus infinity elsewhere."""
+    """Returns `log_prob` at whole numbers from 0, minus infinity or NaN elsewhere."""
     valid = (x >= 0) & (x == tf.floor(x)) & tf.math.is_finite(x)
     value = log_prob(tf.where(valid, x, 0.0))
-    return tf.where(valid, value, tf.constant(-math.inf, value.dtype))
+    return tf.where(valid, value, outside(x))

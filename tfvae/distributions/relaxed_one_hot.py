@@ -9,8 +9,9 @@ from tensorflow_probability import distributions as tfd
 
 from tfvae._builtins import traces_builtins_only
 from tfvae._math import as_seed, standard_noise
+from tfvae.distributions.edges import outside
 
-__all__ = ["RelaxedOneHotCategorical"]
+__all__ = ["ROUNDING", "RelaxedOneHotCategorical"]
 
 
 class RelaxedOneHotCategorical(tfd.AutoCompositeTensorDistribution):
@@ -29,7 +30,8 @@ class RelaxedOneHotCategorical(tfd.AutoCompositeTensorDistribution):
     left: with respect to volume on the face of the simplex where these are zero, and
     including the probability that they are below c. So log q(x) - log p(x) of two of
     these distributions is that of the numbers that were drawn, and its mean a
-    divergence. The gradient of a draw leaves out that a coordinate may pass c.
+    divergence. The gradient of a draw leaves out that a coordinate may pass c. Off the
+    simplex there is no density; sums may miss one by 0.001, as in half precision.
 
     The terms cancel where some coordinates are small and the temperature is high, so
     the density is computed in double precision, whatever the dtype of the
@@ -126,10 +128,14 @@ class RelaxedOneHotCategorical(tfd.AutoCompositeTensorDistribution):
         return self.draw(standard_noise("uniform", shape, seed, self.dtype))[0]
 
     def _log_prob(self, x: tf.Tensor) -> tf.Tensor:
+        total = tf.reduce_sum(tf.cast(x, self._wide()), axis=-1)
+        inside = tf.reduce_all(x >= 0, axis=-1) & (tf.abs(total - 1) <= ROUNDING)
+        elsewhere = tf.cast(outside(total), self.dtype)
         zero = x < tf.constant(math.exp(self._log_bound()), x.dtype)
         x = tf.cast(tf.where(zero, tf.ones_like(x), x), self._wide())
         bound = tf.constant(self._log_bound(), x.dtype)
-        return self._log_density(tf.where(zero, bound, tf.math.log(x)), zero)
+        log_density = self._log_density(tf.where(zero, bound, tf.math.log(x)), zero)
+        return tf.where(inside, log_density, elsewhere)
 
     def _log_density(self, logarithm: tf.Tensor, zero: tf.Tensor) -> tf.Tensor:
         """From log max(x, c) and which coordinates are zero."""
@@ -151,3 +157,7 @@ class RelaxedOneHotCategorical(tfd.AutoCompositeTensorDistribution):
     def _log_bound(self) -> float:
         """Log of the smallest coordinate c that is not zero."""
         return -(1000 if self.dtype == tf.float64 else 120) * math.log(2)
+
+
+ROUNDING = 1e-3
+"""How far a sum may be from one, for numbers in half precision."""

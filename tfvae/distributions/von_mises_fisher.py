@@ -9,6 +9,7 @@ from tensorflow_probability import distributions as tfd
 
 from tfvae._builtins import traces_builtins_only
 from tfvae._math import standard_noise
+from tfvae.distributions.edges import outside
 from tfvae.distributions.kl import register
 from tfvae.distributions.polar_angle import PolarAngle
 
@@ -30,7 +31,7 @@ class VonMisesFisher(tfd.VonMisesFisher):
     density is off by more than 1e-3 at k = 1e5 in float32, and gives no gradient to
     its draws, which come from a loop of rejections, save in three dimensions. Here
     `1 - m.x` is taken from the difference of the vectors, whose lengths are divided
-    out; a draw is a smooth function of uniform noise,
+    out (zero has none, and no density); a draw is a smooth function of uniform noise,
 
         x = cos(t) m + sin(t) y,
 
@@ -104,11 +105,14 @@ class VonMisesFisher(tfd.VonMisesFisher):
             tf.cast(value, angle.concentration.dtype)
             for value in (x, self.mean_direction)
         )
+        nowhere = tf.reduce_all(x == 0, axis=-1)
+        x = tf.where(nowhere[..., None], tf.ones_like(x), x)
         # 1 - cos of the angle between vectors of any length, without cancellation.
         x_length, m_length = tf.norm(x, axis=-1), tf.norm(m, axis=-1)
         squared = tf.reduce_sum(tf.math.squared_difference(x, m), axis=-1)
         squared -= tf.math.squared_difference(x_length, m_length)
-        return self._log_density(squared / (2 * x_length * m_length), angle)
+        log_density = self._log_density(squared / (2 * x_length * m_length), angle)
+        return tf.where(nowhere, outside(log_density), log_density)
 
     def _sample_n(self, n: Any, seed: Any = None) -> tf.Tensor:
         shape = tf.concat([[n], self.batch_shape_tensor(), self.noise_shape], axis=0)

@@ -72,7 +72,7 @@ def flow_networks(
             one element only.
     """
     _checks.positive_int("num_flows", num_flows)
-    hidden_units = hidden_sizes(hidden_units)
+    hidden_units, seed = hidden_sizes(hidden_units), _checks.seed(seed)
     if kind == "coupling" and size < 2:
         raise ValueError(
             "`event_shape` of a coupling flow must have at least two elements, of "
@@ -84,7 +84,7 @@ def flow_networks(
             "hidden_units": hidden_units,
             "activation": activation,
             "context_units": context_units,
-            "seed": None if seed is None else seed + 1000 * i,
+            "seed": None if seed is None else (seed + 1000 * i) % 2**31,
             "dtype": dtype,
             "name": f"step_{i}",
         }

@@ -59,7 +59,7 @@ class AffineNetwork(keras.layers.Layer, abc.ABC):
         self.context_units = context_units
         if context_units != 0:
             _checks.positive_int("context_units", context_units)
-        self.seed = seed
+        self.seed = _checks.seed(seed)
         self._masks = self._make_masks()
         self._add_weights([inputs, *self.hidden_units, 2 * outputs])
         self.built = True

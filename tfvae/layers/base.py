@@ -71,6 +71,10 @@ class DistributionLayer(keras.layers.Layer, abc.ABC):
     density_inverts: ClassVar[bool] = False
     """Whether the density of a given value takes an inversion, element by element."""
 
+    supports_jit: bool = True
+    """Whether densities and draws compile under XLA. Keras compiles no step of a model
+    that holds a layer of which this is not true."""
+
     location_is_mean: ClassVar[bool] = True
     """Whether `location` is the mean."""
 
@@ -92,6 +96,8 @@ class DistributionLayer(keras.layers.Layer, abc.ABC):
     ) -> None:
         # The features are cast to the variable dtype here, not to a half precision.
         super().__init__(autocast=False, **kwargs)
+        # The constructor of Keras says so of every layer.
+        self.supports_jit = type(self).supports_jit
         self.event_shape = _checks.event_shape(event_shape)
         self.projection = _checks.one_of("projection", projection, ("dense", None))
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
@@ -287,7 +293,11 @@ class DistributionLayer(keras.layers.Layer, abc.ABC):
         Returns:
             Draws [*sample_shape, *batch, *event], reparameterised where the family
             is, and log q at the draws [*sample_shape, *batch] in nats.
+
+        Raises:
+            ValueError: If `sample_shape` or `seed` is none of these.
         """
+        sample_shape = _checks.sample_shape(sample_shape)
         if seed is None:
             seed = tf.random.uniform([2], maxval=tf.int32.max, dtype=tf.int32)
         shape = tf.concat(
@@ -314,8 +324,22 @@ class DistributionLayer(keras.layers.Layer, abc.ABC):
         Returns:
             Draws [*lead, *batch, *event], and log q at the draws [*lead, *batch] in
             nats.
+
+        Raises:
+            ValueError: If the noise has another shape.
         """
-        return self._transform(q, tf.cast(noise, self.variable_dtype))
+        noise = tf.cast(noise, self.variable_dtype)
+        expected = q.batch_shape.concatenate(self.noise_shape)
+        known = noise.shape.rank is not None and expected.rank is not None
+        if known and not expected.is_compatible_with(
+            noise.shape[noise.shape.rank - expected.rank :]
+        ):
+            want = ", ".join(["...", *map(str, expected)])
+            raise ValueError(
+                f"`noise` must have the shape [{want}]. "
+                f"Received the shape {list(noise.shape)}."
+            )
+        return self._transform(q, noise)
 
     def detach(self, q: tfd.Distribution) -> tfd.Distribution:
         """Returns `q` with no gradient through its parameters."""

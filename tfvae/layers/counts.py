@@ -10,7 +10,7 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from tfvae import _checks
-from tfvae._math import mean_of_examples, positive, positive_inverse
+from tfvae._math import MIN_SCALE, mean_of_examples, positive, positive_inverse
 from tfvae.layers.base import DistributionLayer
 
 __all__ = ["CountsLayer", "OverdispersedLayer"]
@@ -33,7 +33,7 @@ class CountsLayer(DistributionLayer):
     over the N elements of an event. The total conditions the likelihood: `log_prob` and
     the bounds of a model are those of log p(x | l). Without data, as in a call of the
     layer and in samples of a model, l is the exponential of the moving average of
-    log(1 + sum_i x_i) that training has seen, less one.
+    log(1 + sum_i x_i) that training has seen, less one, and at least 1e-6.
 
     Args:
         event_shape: Shape of one event: a positive int or a non-empty sequence.
@@ -108,7 +108,8 @@ class CountsLayer(DistributionLayer):
         logits = tf.reshape(raw["rate"], (-1, self._num_elements()))
         shares = (1 - LEAST_SHARE) * tf.nn.softmax(logits)
         shares += LEAST_SHARE / self._num_elements()
-        rate = tf.convert_to_tensor(self.total) * shares
+        # Zero where every example seen has been, and shares of nothing are unknown.
+        rate = tf.maximum(tf.convert_to_tensor(self.total), MIN_SCALE) * shares
         return {"rate": tf.reshape(rate, (-1, *self.event_shape))}
 
     def _distribution(self, **parameters: tf.Tensor) -> tfd.Distribution:

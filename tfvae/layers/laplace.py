@@ -1,5 +1,7 @@
 """Laplace distributions."""
 
+import math
+
 import keras
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
@@ -52,6 +54,17 @@ class Laplace(LocScaleLayer):
     def parameters(self, q: tfd.Distribution) -> dict[str, tf.Tensor]:
         """Returns `loc` [*batch, *event] and `scale`, like `loc` or a scalar."""
         return {"loc": q.distribution.loc, "scale": q.distribution.scale}
+
+    # Those of TensorFlow Probability forget an axis of size one in a graph.
+
+    def location(self, q: tfd.Distribution) -> tf.Tensor:
+        """Returns the location, which is the mean: [*batch, *event]."""
+        return q.distribution.loc
+
+    def stddev(self, q: tfd.Distribution) -> tf.Tensor:
+        """Returns the standard deviations sqrt(2) scale: [*batch, *event]."""
+        loc, scale = q.distribution.loc, q.distribution.scale
+        return math.sqrt(2) * scale + tf.zeros_like(loc)
 
     def _transform(
         self, q: tfd.Distribution, noise: tf.Tensor

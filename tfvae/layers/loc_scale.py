@@ -41,7 +41,9 @@ class LocScaleLayer(DistributionLayer):
         if isinstance(scale, str):
             self.scale = _checks.one_of("scale", scale, ("elementwise", "shared"))
         else:
-            self.scale = _checks.finite_number("scale", scale, above=0)
+            self.scale = _checks.finite_number(
+                "scale", scale, above=0, dtype=self.variable_dtype
+            )
 
     @abc.abstractmethod
     def _elements(self, **parameters: tf.Tensor) -> tfd.Distribution:

@@ -5,6 +5,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
+from tfvae._builtins import expm1
 from tfvae._math import LOG_2PI
 from tfvae.distributions import LogNormal as LogNormalDistribution
 from tfvae.layers.loc_scale import LocScaleLayer
@@ -19,8 +20,8 @@ class LogNormal(LocScaleLayer):
         log p(x) = sum_i [ -(log x_i - loc_i)^2 / (2 scale_i^2) - log scale_i
                            - log x_i - 1/2 log(2 pi) ]
 
-    Learned scales are `softplus(raw) + 1e-6`. Draws and `location` are kept from
-    e^-43 to e^43, in float64 from e^-350 to e^350, so that their squares and their
+    Learned scales are `softplus(raw) + 1e-6`. Draws, `location` and `stddev` are kept
+    from e^-43 to e^43, in float64 from e^-350 to e^350, so that their squares and their
     gradients are still floats.
 
     Args:
@@ -63,6 +64,14 @@ class LogNormal(LocScaleLayer):
         """Returns the location, the mean within the range of the draws."""
         loc, scale = q.distribution.loc, q.distribution.scale
         return tf.exp(self._in_range(loc + 0.5 * tf.square(scale)))
+
+    def stddev(self, q: tfd.Distribution) -> tf.Tensor:
+        """Returns the standard deviations within the range of the draws."""
+        loc, scale = q.distribution.loc, q.distribution.scale
+        square = tf.square(scale)
+        # log(e^square - 1) / 2, whose exponential may be no float.
+        spread = 0.5 * (square + tf.math.log(-expm1(-square)))
+        return tf.exp(self._in_range(loc + 0.5 * square + spread))
 
     def _in_range(self, logarithm: tf.Tensor) -> tf.Tensor:
         end = 350.0 if logarithm.dtype == tf.float64 else 43.0

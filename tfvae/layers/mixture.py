@@ -69,6 +69,7 @@ class Mixture(DistributionLayer):
                 f"mixture. Received: one in {component.variable_dtype}."
             )
         self.component = component
+        self.supports_jit = component.supports_jit
         self.num_components = _checks.positive_int("num_components", num_components)
 
     @property
@@ -80,6 +81,11 @@ class Mixture(DistributionLayer):
     def measure(self) -> str:  # type: ignore[override]
         """What the density is one of: that of the component."""
         return self.component.measure
+
+    @property
+    def density_inverts(self) -> bool:  # type: ignore[override]
+        """Whether the density of a given value takes an inversion."""
+        return self.component.density_inverts
 
     @property
     def location_is_mean(self) -> bool:  # type: ignore[override]
@@ -171,7 +177,7 @@ class Mixture(DistributionLayer):
             return None
         axes = len(self.event_shape)
         weights = tf.nn.softmax(q.mixture_distribution.logits)
-        means = q.components_distribution.mean()
+        means = self.component.location(q.components_distribution)
         mean = tf.expand_dims(_weighted(weights, means, axes), -1 - axes)
         squares = tf.square(deviations) + tf.math.squared_difference(means, mean)
         return tf.sqrt(_weighted(weights, squares, axes))

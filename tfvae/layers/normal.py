@@ -67,7 +67,9 @@ class Normal(DistributionLayer):
             options = ("elementwise", "shared", "optimal")
             self.scale = _checks.one_of("scale", scale, options)
         else:
-            self.scale = _checks.finite_number("scale", scale, above=0)
+            self.scale = _checks.finite_number(
+                "scale", scale, above=0, dtype=self.variable_dtype
+            )
 
     def _add_weights(self) -> None:
         if self.scale == "shared":

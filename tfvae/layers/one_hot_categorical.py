@@ -1,5 +1,8 @@
 """Categorical distributions over one-hot vectors."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
@@ -19,9 +22,12 @@ class OneHotCategorical(DistributionLayer):
     The mean is the vector of probabilities. Draws carry no gradient to the logits.
 
     Args:
-        event_shape: Shape of one event, the number of classes last: a positive int
-            or a non-empty sequence.
+        event_shape: Shape of one event, the number of classes last, at least 2: a
+            positive int or a non-empty sequence.
         **kwargs: Arguments of `DistributionLayer`.
+
+    Raises:
+        ValueError: If there are fewer than two classes.
 
     Example:
     >>> layer = tfvae.layers.OneHotCategorical((6, 4))
@@ -34,6 +40,14 @@ class OneHotCategorical(DistributionLayer):
     measure = "counting"
     reparameterized = False
     support = "vectors with a single 1 and zeros elsewhere, along the last axis"
+
+    def __init__(self, event_shape: int | Sequence[int], **kwargs: Any) -> None:
+        super().__init__(event_shape, **kwargs)
+        if self.event_shape[-1] < 2:
+            raise ValueError(
+                "`event_shape` of OneHotCategorical must end in at least two classes. "
+                f"Received: {event_shape!r}."
+            )
 
     @property
     def noise_shape(self) -> tuple[int, ...]:

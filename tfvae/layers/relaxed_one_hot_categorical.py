@@ -8,8 +8,10 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from tfvae import _checks
+from tfvae._math import MIN_SCALE, look_at_schedule
 from tfvae.distributions import RelaxedOneHotCategorical as RelaxedDistribution
 from tfvae.distributions.choice import softmax
+from tfvae.distributions.relaxed_one_hot import ROUNDING
 from tfvae.layers.base import DistributionLayer
 
 __all__ = ["RelaxedOneHotCategorical"]
@@ -28,16 +30,18 @@ class RelaxedOneHotCategorical(DistributionLayer):
     softmax(logits).
 
     Args:
-        event_shape: Shape of one event, the number of classes last: a positive int
-            or a non-empty sequence.
+        event_shape: Shape of one event, the number of classes last, at least 2: a
+            positive int or a non-empty sequence.
         temperature: A positive number, or a schedule of it: a
             `keras.optimizers.schedules.LearningRateSchedule`. A schedule is asked with
             the number of earlier calls with `training=True`, which is saved with the
-            layer; outside of training the temperature is that of the latest step.
+            layer; outside of training the temperature is that of the latest step. One
+            that falls to zero ends at 1e-6.
         **kwargs: Arguments of `DistributionLayer`.
 
     Raises:
-        ValueError: If `temperature` is neither.
+        ValueError: If there are fewer than two classes, or `temperature` is neither, or
+            a schedule that is negative at some step up to the millionth.
 
     Example:
     >>> layer = tfvae.layers.RelaxedOneHotCategorical((6, 4), temperature=0.5)
@@ -60,11 +64,16 @@ class RelaxedOneHotCategorical(DistributionLayer):
         self, event_shape: int | Sequence[int], temperature: Any, **kwargs: Any
     ) -> None:
         super().__init__(event_shape, **kwargs)
+        if self.event_shape[-1] < 2:
+            raise ValueError(
+                "`event_shape` of RelaxedOneHotCategorical must end in at least two "
+                f"classes. Received: {event_shape!r}."
+            )
         if isinstance(temperature, keras.optimizers.schedules.LearningRateSchedule):
-            self.temperature = temperature
+            self.temperature = _never_negative(temperature)
         else:
             self.temperature = _checks.finite_number(
-                "temperature", temperature, above=0
+                "temperature", temperature, above=0, dtype=self.variable_dtype
             )
 
     @property
@@ -96,7 +105,9 @@ class RelaxedOneHotCategorical(DistributionLayer):
         if self.follows_schedule:
             # The current step is counted already.
             latest = tf.maximum(tf.convert_to_tensor(self.steps) - 1, 0)
-            temperature = tf.cast(self.temperature(latest), dtype)
+            temperature = tf.maximum(
+                tf.cast(self.temperature(latest), dtype), MIN_SCALE
+            )
         else:
             temperature = tf.constant(self.temperature, dtype)
         return {"temperature": temperature} | raw
@@ -146,5 +157,10 @@ class RelaxedOneHotCategorical(DistributionLayer):
         return cls(**config | {"temperature": temperature})
 
 
-ROUNDING = 1e-3
-"""How far a sum may be from one, for numbers in half precision."""
+def _never_negative(schedule: Any) -> Any:
+    numbers, received = look_at_schedule(schedule)
+    if not all(number >= 0 for number in numbers):
+        raise ValueError(
+            f"`temperature` must not be negative at any step. Received: {received}."
+        )
+    return schedule

@@ -64,7 +64,9 @@ class StudentT(LocScaleLayer):
         if isinstance(df, str):
             self.df = _checks.one_of("df", df, ("shared", "elementwise"))
         else:
-            self.df = _checks.finite_number("df", df, above=2)
+            self.df = _checks.finite_number(
+                "df", df, above=2, dtype=self.variable_dtype
+            )
 
     @property
     def noise_shape(self) -> tuple[int, ...]:
@@ -99,6 +101,17 @@ class StudentT(LocScaleLayer):
         """
         elements = q.distribution
         return {"df": elements.df, "loc": elements.loc, "scale": elements.scale}
+
+    # Those of TensorFlow Probability forget an axis of size one in a graph.
+
+    def location(self, q: tfd.Distribution) -> tf.Tensor:
+        """Returns the location, which is the mean: [*batch, *event]."""
+        return q.distribution.loc
+
+    def stddev(self, q: tfd.Distribution) -> tf.Tensor:
+        """Returns the standard deviations sqrt(v / (v - 2)) scale: [*batch, *event]."""
+        df, loc, scale = self.parameters(q).values()
+        return scale * tf.sqrt(df / (df - 2)) + tf.zeros_like(loc)
 
     def _transform(
         self, q: tfd.Distribution, noise: tf.Tensor

@@ -78,6 +78,7 @@ class Table(DistributionLayer):
                     f"of the table. Received: {name!r} in {layer.variable_dtype}."
                 )
         self.columns = named
+        self.supports_jit = all(layer.supports_jit for layer in named.values())
         self._raw_shapes()  # refuses names that do not tell the columns apart
 
     @property
@@ -96,6 +97,11 @@ class Table(DistributionLayer):
     def reparameterized(self) -> bool:  # type: ignore[override]
         """Whether all columns are."""
         return all(layer.reparameterized for layer in self.columns.values())
+
+    @property
+    def density_inverts(self) -> bool:  # type: ignore[override]
+        """Whether the density of a given value takes an inversion in some column."""
+        return any(layer.density_inverts for layer in self.columns.values())
 
     @property
     def location_is_mean(self) -> bool:  # type: ignore[override]

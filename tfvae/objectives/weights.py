@@ -7,15 +7,13 @@ import keras
 import tensorflow as tf
 
 from tfvae import _checks
+from tfvae._math import look_at_schedule
 
 __all__ = ["Weight", "as_weight", "weight_at", "weight_config", "weights_from_config"]
 
 Schedule: TypeAlias = keras.optimizers.schedules.LearningRateSchedule
 
 Weight: TypeAlias = float | Schedule
-
-_UPDATES = (0, 1, 10, 100, 1_000, 10_000, 100_000, 1_000_000)
-"""Where the weights of a schedule are looked at."""
 
 
 def as_weight(name: str, weight: Any, *, most: float = math.inf) -> Weight:
@@ -27,9 +25,7 @@ def as_weight(name: str, weight: Any, *, most: float = math.inf) -> Weight:
     """
     numbers, received = [weight], repr(weight)
     if isinstance(weight, keras.optimizers.schedules.LearningRateSchedule):
-        with tf.init_scope():
-            numbers = [float(weight(tf.constant(step, tf.int64))) for step in _UPDATES]
-        received = f"{numbers} at the updates {list(_UPDATES)}"
+        numbers, received = look_at_schedule(weight)
     else:
         weight = numbers[0] = _checks.finite_number(name, weight)
     if not all(number >= 0 for number in numbers):

@@ -73,18 +73,7 @@ class Fixed(Prior):
     @property
     def measure(self) -> str:  # type: ignore[override]
         """What the density is one of, as far as the class of the distribution says."""
-        p = self._distribution
-        while isinstance(p, _WRAPPERS):
-            if isinstance(p, tfd.Mixture):
-                p = p.components[0]
-            elif isinstance(p, tfd.MixtureSameFamily):
-                p = p.components_distribution
-            else:
-                p = p.distribution
-        for measure, classes in _MEASURES.items():
-            if isinstance(p, classes):
-                return measure
-        return "lebesgue"
+        return _measure(self._distribution)
 
     @property
     def noise(self) -> str | None:
@@ -94,6 +83,7 @@ class Fixed(Prior):
     def transform(self, noise: tf.Tensor) -> tf.Tensor:
         """Turns standard noise [*lead, *event] into draws z of the same shape."""
         p = self._distribution
+        noise = tf.cast(noise, p.dtype)
         if self.noise == "uniform":
             return self._elements.quantile(noise)
         if isinstance(p, tfd.MultivariateNormalTriL):
@@ -144,11 +134,25 @@ class Fixed(Prior):
         return cls(**config | {"distribution": distribution})
 
 
+def _measure(p: Any) -> str:
+    if isinstance(p, tfvae.distributions.Columns):
+        parts = p.distributions
+    elif isinstance(p, tfd.Mixture):
+        parts = p.components
+    elif isinstance(p, tfd.MixtureSameFamily):
+        parts = [p.components_distribution]
+    elif isinstance(p, _WRAPPERS):
+        parts = [p.distribution]
+    else:
+        named = (name for name, kinds in _MEASURES.items() if isinstance(p, kinds))
+        return next(named, "lebesgue")
+    measures = set(map(_measure, parts))
+    return measures.pop() if len(measures) == 1 else "mixed"
+
+
 _WRAPPERS = (
     tfd.Independent,
     tfd.Masked,
-    tfd.Mixture,
-    tfd.MixtureSameFamily,
     tfd.Sample,
     tfd.BatchReshape,
     tfd.BatchBroadcast,

@@ -36,7 +36,7 @@ class GaussianMixture(Prior):
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Raises:
-        ValueError: If `num_components` is no positive int.
+        ValueError: If `num_components` is no positive int, or `seed` is none of these.
 
     Example:
     >>> prior = tfvae.priors.GaussianMixture(2, num_components=3, seed=0)
@@ -53,7 +53,7 @@ class GaussianMixture(Prior):
     ) -> None:
         super().__init__(event_shape, **kwargs)
         self.num_components = _checks.positive_int("num_components", num_components)
-        self.seed = seed
+        self.seed = _checks.seed(seed)
         one = float(positive_inverse(1.0))
         shape = (self.num_components, *self.event_shape)
         normal = keras.initializers.RandomNormal(stddev=1.0, seed=seed)
@@ -120,7 +120,7 @@ class GaussianMixture(Prior):
 
         Raises:
             ImportError: If scikit-learn is not installed.
-            ValueError: If `z` is not such an array.
+            ValueError: If `z` is not such an array, or another argument no such int.
 
         Reference: Ghosh et al., "From variational to deterministic autoencoders",
         2020, https://openreview.net/forum?id=S1g7tpEYDS.
@@ -136,7 +136,7 @@ class GaussianMixture(Prior):
             self.num_components,
             covariance_type="diag",
             max_iter=_checks.positive_int("max_iter", max_iter),
-            random_state=seed,
+            random_state=_checks.seed(seed),
         ).fit(z)
         # A variance below what a scale can be would have no raw number.
         scale = np.maximum(np.sqrt(fitted.covariances_), 2 * MIN_SCALE)

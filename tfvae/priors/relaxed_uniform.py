@@ -58,7 +58,9 @@ class RelaxedUniform(Prior):
                 "`event_shape` of RelaxedUniform must end in at least two classes. "
                 f"Received: {event_shape!r}."
             )
-        self.temperature = _checks.finite_number("temperature", temperature, above=0)
+        self.temperature = _checks.finite_number(
+            "temperature", temperature, above=0, dtype=self.variable_dtype
+        )
 
     @property
     def distribution(self) -> tfd.Distribution:

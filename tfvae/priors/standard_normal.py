@@ -38,5 +38,5 @@ class StandardNormal(Prior):
         return "normal"
 
     def transform(self, noise: tf.Tensor) -> tf.Tensor:
-        """Returns `noise` itself."""
-        return noise
+        """Returns `noise` itself, in the dtype of the prior."""
+        return tf.cast(noise, self.variable_dtype)

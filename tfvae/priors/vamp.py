@@ -148,7 +148,7 @@ class VampPrior(Prior):
             The prior itself.
 
         Raises:
-            ValueError: If `x` is not such an array.
+            ValueError: If `x` is not such an array, or `seed` is none of these.
         """
         x, count = np.asarray(x), self.num_pseudo_inputs
         if (
@@ -161,7 +161,8 @@ class VampPrior(Prior):
                 f"`x` must be an array of numbers of the shape [{want}]. "
                 f"Received: {_checks.describe(x)}."
             )
-        rows = np.random.default_rng(seed).choice(len(x), count, replace=False)
+        rng = np.random.default_rng(_checks.seed(seed))
+        rows = rng.choice(len(x), count, replace=False)
         chosen = x[rows].astype(self.variable_dtype)
         if not np.all(np.isfinite(chosen)):
             raise ValueError("`x` must be finite. Received: examples that are not.")
