@@ -1,20 +1,32 @@
 """Lets go of graphs, which would fill the memory of a long run of tests."""
 
 import contextlib
-from collections.abc import Iterator
+import inspect
+from collections.abc import Callable, Iterator
 
 import keras
+import tensorflow as tf
 from tensorflow.python.framework import ops
 
 __all__ = ["forgotten_graphs"]
+
+# What TensorFlow Probability traces once for all the models of a process.
+SHARED = {"lbeta"}
 
 
 @contextlib.contextmanager
 def forgotten_graphs() -> Iterator[None]:
     """Frees what is traced inside: TensorFlow keeps it for custom gradients."""
-    gradients = ops.gradient_registry._registry
-    before = set(gradients)
+    registry = ops.gradient_registry
+    before = set(registry.list())
     yield
-    for name in set(gradients) - before:
-        del gradients[name]
+    for name in set(registry.list()) - before:
+        if name.startswith("CustomGradient-") and not _is_shared(registry.lookup(name)):
+            del registry._registry[name]
     keras.backend.clear_session()
+
+
+def _is_shared(gradient: Callable[..., object]) -> bool:
+    taped = inspect.getclosurevars(gradient).nonlocals["tape_grad_fn"]
+    result = inspect.getclosurevars(taped).nonlocals["result"]
+    return tf.nest.flatten(result)[0].graph.name in SHARED
