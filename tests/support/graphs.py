@@ -27,6 +27,8 @@ def forgotten_graphs() -> Iterator[None]:
 
 
 def _is_shared(gradient: Callable[..., object]) -> bool:
-    taped = inspect.getclosurevars(gradient).nonlocals["tape_grad_fn"]
+    taped = inspect.getclosurevars(gradient).nonlocals.get("tape_grad_fn")
+    if taped is None:  # of a file that was loaded
+        return False
     result = inspect.getclosurevars(taped).nonlocals["result"]
     return tf.nest.flatten(result)[0].graph.name in SHARED
