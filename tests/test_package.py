@@ -19,6 +19,8 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 from tensorflow_probability import distributions as tfd
 
+import tfvae
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "tfvae"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
@@ -136,12 +138,11 @@ def test_every_leaf_class_of_a_family_is_exported(name: str) -> None:
 
 
 def test_versions_agree() -> None:
-    version = PROJECT["version"]
-    assert importlib.metadata.version("tfvae") == version
+    assert importlib.metadata.version("tfvae") == tfvae.__version__
     changelog = (ROOT / "CHANGELOG.md").read_text("utf-8")
     newest = re.search(r"^## \[?([^\]\s]+)", changelog, flags=re.MULTILINE)
     assert newest is not None
-    assert newest[1] == version
+    assert newest[1] == tfvae.__version__
 
 
 def test_lowest_versions_are_the_bounds_that_are_declared() -> None:

@@ -31,3 +31,5 @@ __all__ = [
     "recipes",
     "schedules",
 ]
+
+__version__ = "0.1.0"
