@@ -4,6 +4,7 @@ from collections import OrderedDict
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tfvae import _checks
 
@@ -91,6 +92,28 @@ def test_another_shape(shape) -> None:
 def test_a_shape_without_its_batch() -> None:
     with refused(r"Received the shape \[4, 3\]\. The batch axis is missing: "):
         _checks.has_shape("x", (4, 3), (4, 3))
+
+
+@pytest.mark.parametrize("shape", [None, (4, 3), (None, 3), (8, 2, 4, None)])
+def test_ends_with(shape) -> None:
+    _checks.ends_with("z", tf.TensorShape(shape), (4, 3))
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (3, 4), (4, 3, 1), (4, None, 4)])
+def test_another_end(shape) -> None:
+    with refused(r"^`z` must have the shape \[\.\.\., 4, 3\]\. Received .* \[.*\]\.$"):
+        _checks.ends_with("z", tf.TensorShape(shape), (4, 3))
+
+
+@pytest.mark.parametrize("shape", [(None, 7), (8, 7), (8, 4, 5, 7), (None, 4, 5, 7)])
+def test_features(shape) -> None:
+    _checks.features("Normal", shape, (4, 5))
+
+
+@pytest.mark.parametrize("shape", [(), (7,), (8, 4, 7), (8, 5, 4, 7), (8, 4, 5, 1, 7)])
+def test_other_features(shape) -> None:
+    with refused(r"^Normal takes .* \[batch, 4, 5, features\]\. Received .*; put "):
+        _checks.features("Normal", shape, (4, 5))
 
 
 def test_descriptions() -> None:

@@ -191,6 +191,8 @@ def test_an_array_larger_than_any_memory_ends_in_one_sentence(tmp_path):
     assert "cannot be read" in _one_line(path)
 
 
+# What zip files and memory end with, often without a word; zipfile says the second of a
+# compression that it does not know.
 @pytest.mark.parametrize("error", [MemoryError(), NotImplementedError(), EOFError()])
 def test_errors_without_a_message_are_named_by_their_kind(error, tmp_path, monkeypatch):
     def fail(*args, **kwargs):

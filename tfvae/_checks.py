@@ -9,7 +9,9 @@ import numpy as np
 
 __all__ = [
     "describe",
+    "ends_with",
     "event_shape",
+    "features",
     "finite_number",
     "has_shape",
     "one_of",
@@ -109,6 +111,37 @@ def has_shape(name: str, shape: Sequence[int | None], expected: Sequence[int]) -
         raise ValueError(
             f"`{name}` must have the shape [{want}]. "
             f"Received the shape {list(shape)}.{hint}"
+        )
+
+
+def ends_with(name: str, shape: Any, expected: Sequence[int | None]) -> None:
+    """Raises ValueError unless the `tf.TensorShape` is `[..., *expected]`.
+
+    Axes that are not known, and a rank that is not, fit.
+    """
+    if shape.rank is None:
+        return
+    lead = shape.rank - len(expected)
+    if lead < 0 or not shape[lead:].is_compatible_with(expected):
+        want = ", ".join(["...", *map(str, expected)])
+        raise ValueError(
+            f"`{name}` must have the shape [{want}]. "
+            f"Received the shape {shape.as_list()}."
+        )
+
+
+def features(layer: str, shape: Sequence[int | None], lead: Sequence[int]) -> None:
+    """Raises ValueError unless `shape` is `[batch, F]` or `[batch, *lead, F]`."""
+    if len(shape) < 2 or tuple(shape[1:-1]) not in ((), tuple(lead)):
+        image = ", ".join(["batch", *map(str, lead), "features"])
+        raise ValueError(
+            f"{layer} takes features of the shape [batch, features] or [{image}]. "
+            f"Received the shape {list(shape)}; put a Flatten or a Reshape in between."
+        )
+    if shape[-1] is None:
+        raise ValueError(
+            f"{layer} needs the last axis of its features to be known. "
+            f"Received the shape {list(shape)}."
         )
 
 

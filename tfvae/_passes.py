@@ -10,14 +10,31 @@ from typing import Any
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
+from tfvae import _checks
 from tfvae._math import split_seed
 from tfvae.distributions import closed_form_kl
 from tfvae.evidence._model import draw_prior, samples_per_pass, terms_at_draws
 from tfvae.evidence._over_draws import blockwise, log_mean_weight, mean
 
-__all__ = ["elbo", "log_prob", "reconstruct", "sample"]
+__all__ = ["decode", "elbo", "log_prob", "reconstruct", "sample"]
 
 Block = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
+
+
+def decode(vae: Any, z: tf.Tensor, training: bool = False) -> tfd.Distribution:
+    """p(x|z) at latents z [*lead, *latent], batch shape [*lead].
+
+    The decoder takes one leading axis: the others are folded into it.
+    """
+    latent = vae.posterior_layer.event_shape
+    _checks.ends_with("z", z.shape, latent)
+    lead = z.shape.rank - len(latent)
+    if lead == 1:
+        return vae.decoder(z, training=training)
+    likelihood = vae.decoder(tf.reshape(z, (-1, *latent)), training=training)
+    sizes = tf.unstack(tf.shape(z)[:lead], num=lead)
+    static = [s if d is None else d for s, d in zip(sizes, z.shape, strict=False)]
+    return vae.likelihood_layer.with_batch_shape(likelihood, static)
 
 
 def elbo(vae: Any, x: tf.Tensor, num_samples: int, seed: tf.Tensor) -> tf.Tensor:

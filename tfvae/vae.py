@@ -400,22 +400,7 @@ class VAE(ObjectiveModel):
         x = _data.check_array(self.likelihood_layer, x, support=support)
         return tf.cast(tf.convert_to_tensor(x), self.likelihood_layer.variable_dtype)
 
-    def _decode(self, z: tf.Tensor, training: bool = False) -> tfd.Distribution:
-        """The decoder takes one leading axis: the others are folded into it."""
-        latent = self.posterior_layer.event_shape
-        lead = z.shape.rank - len(latent)
-        if lead < 0 or tuple(z.shape[lead:]) != latent:
-            want = ", ".join(["...", *map(str, latent)])
-            raise ValueError(
-                f"`z` must have the shape [{want}]. Received: {list(z.shape)}."
-            )
-        if lead == 1:
-            return self.decoder(z, training=training)
-        likelihood = self.decoder(tf.reshape(z, (-1, *latent)), training=training)
-        sizes = tf.unstack(tf.shape(z)[:lead], num=lead)
-        static = [s if d is None else d for s, d in zip(sizes, z.shape, strict=False)]
-        return self.likelihood_layer.with_batch_shape(likelihood, static)
-
+    _decode = _passes.decode
     _elbo = _in_graph(_passes.elbo)
     _log_prob = _in_graph(_passes.log_prob)
     _reconstruct = _in_graph(_passes.reconstruct)

@@ -96,7 +96,7 @@ def test_leading_axes_that_a_graph_does_not_know() -> None:
 def test_wrong_shapes(shape) -> None:
     p = small_vae().marginal(2)
     received = re.escape(str(list(shape)))
-    message = rf"`x` must have the shape \[\.\.\., 6\]. Received: {received}"
+    message = rf"`x` must have the shape \[\.\.\., 6\]. Received the shape {received}"
     with pytest.raises(ValueError, match=message):
         p.log_prob(np.zeros(shape, "float32"))
     spec = tf.TensorSpec(shape, tf.float32)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import keras
 import tensorflow as tf
 from tensorflow.python.framework import ops
+from tensorflow_probability import bijectors as tfb
 
 __all__ = ["forgotten_graphs"]
 
@@ -16,13 +17,21 @@ SHARED = {"lbeta"}
 
 @contextlib.contextmanager
 def forgotten_graphs() -> Iterator[None]:
-    """Frees what is traced inside: TensorFlow keeps it for custom gradients."""
+    """Frees what is traced inside.
+
+    TensorFlow keeps graphs for their custom gradients. TensorFlow Probability keeps the
+    results of bijectors for as long as the inputs live, which live in the same graph.
+    """
     registry = ops.gradient_registry
     before = set(registry.list())
     yield
     for name in set(registry.list()) - before:
         if name.startswith("CustomGradient-") and not _is_shared(registry.lookup(name)):
             del registry._registry[name]
+    results = vars(tfb.Bijector)["_cache"].storage
+    for key in list(results):
+        key.cancel()
+        del results[key]
     keras.backend.clear_session()
 
 

@@ -8,10 +8,10 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from tfvae import _data
-from tfvae._math import as_seed, fold_in
+from tfvae._math import fold_in
 from tfvae.vae import VAE
 
-__all__ = ["BATCH", "base_seed", "batches", "codes", "draws", "posteriors"]
+__all__ = ["BATCH", "batches", "codes", "draws", "posteriors"]
 
 BATCH = 256
 """Examples in one pass through a network."""
@@ -28,16 +28,11 @@ def posteriors(vae: VAE, x: Any) -> list[tfd.Distribution]:
     return [vae.encode(part) for part in batches(vae, x, BATCH)]
 
 
-def base_seed(vae: VAE, seed: Any) -> tf.Tensor:
-    """Returns a seed, int32[2]: that of `seed`, or the next of the model's own."""
-    return vae.noise.for_call() if seed is None else as_seed(seed)
-
-
 def draws(
     vae: VAE, posteriors: Sequence[tfd.Distribution], num_samples: int, seed: Any
 ) -> list[tf.Tensor]:
     """Draws z [S, B, *latent] from each of the distributions."""
-    base = base_seed(vae, seed)
+    base = vae._seed(seed)
     layer = vae.posterior_layer
     return [
         layer.sample_and_log_prob(q, (num_samples,), fold_in(base, index))[0]

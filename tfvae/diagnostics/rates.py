@@ -9,7 +9,7 @@ import numpy as np
 
 from tfvae import _checks
 from tfvae._math import fold_in
-from tfvae.diagnostics.encoding import BATCH, base_seed, batches
+from tfvae.diagnostics.encoding import BATCH, batches
 from tfvae.objectives import ELBO
 from tfvae.vae import VAE
 
@@ -90,7 +90,7 @@ def rate_distortion(
     https://arxiv.org/abs/1711.00464.
     """
     _checks.positive_int("num_samples", num_samples)
-    base = base_seed(vae, seed)
+    base = vae._seed(seed)
     rates, distortions = [], []
     parts = batches(vae, x, max(1, BATCH // num_samples), support=True)
     for index, part in enumerate(parts):

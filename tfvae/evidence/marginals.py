@@ -96,10 +96,5 @@ def _check_shape(x: tf.Tensor, event: tuple[int, ...]) -> tf.Tensor:
     """Returns x [*lead, *event]; axes that a graph does not know yet, it checks."""
     if x.shape.rank is None:
         return x
-    lead = x.shape.rank - len(event)
-    if lead < 0 or not x.shape[lead:].is_compatible_with(event):
-        want = ", ".join(["...", *map(str, event)])
-        raise ValueError(
-            f"`x` must have the shape [{want}]. Received: {x.shape.as_list()}."
-        )
-    return tf.ensure_shape(x, (*[None] * lead, *event))
+    _checks.ends_with("x", x.shape, event)
+    return tf.ensure_shape(x, (*[None] * (x.shape.rank - len(event)), *event))

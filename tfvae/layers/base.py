@@ -177,20 +177,10 @@ class DistributionLayer(keras.layers.Layer, abc.ABC):
     def build(self, input_shape: Sequence[int | None]) -> None:
         """Makes the projection for features of this shape, batch axis included."""
         lead = self._lead()
-        flat = len(input_shape) == 2
-        if len(input_shape) < 2 or (not flat and tuple(input_shape[1:-1]) != lead):
-            image = ", ".join(["batch", *map(str, lead), "features"])
-            raise ValueError(
-                f"{type(self).__name__}({self.event_shape}) takes features of the "
-                f"shape [batch, features] or [{image}]. Received the shape "
-                f"{list(input_shape)}; put a Flatten or a Reshape in between."
-            )
-        if input_shape[-1] is None:
-            raise ValueError(
-                f"{type(self).__name__} needs the last axis of its features to be "
-                f"known. Received the shape {list(input_shape)}."
-            )
-        shared = 0 if flat else len(lead)
+        _checks.features(
+            f"{type(self).__name__}({self.event_shape})", input_shape, lead
+        )
+        shared = 0 if len(input_shape) == 2 else len(lead)
         shapes = self._raw_shapes().values()
         self._sizes = [math.prod(shape[shared:]) for shape in shapes]
         units = sum(self._sizes)
@@ -330,15 +320,8 @@ class DistributionLayer(keras.layers.Layer, abc.ABC):
         """
         noise = tf.cast(noise, self.variable_dtype)
         expected = q.batch_shape.concatenate(self.noise_shape)
-        known = noise.shape.rank is not None and expected.rank is not None
-        if known and not expected.is_compatible_with(
-            noise.shape[noise.shape.rank - expected.rank :]
-        ):
-            want = ", ".join(["...", *map(str, expected)])
-            raise ValueError(
-                f"`noise` must have the shape [{want}]. "
-                f"Received the shape {list(noise.shape)}."
-            )
+        if expected.rank is not None:
+            _checks.ends_with("noise", noise.shape, expected.as_list())
         return self._transform(q, noise)
 
     def detach(self, q: tfd.Distribution) -> tfd.Distribution:
