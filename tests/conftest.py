@@ -1,5 +1,6 @@
 """What every test has: a seed of its own. Doctests have none, like their readers."""
 
+import gc
 import zlib
 from collections.abc import Iterator
 
@@ -9,6 +10,12 @@ from support.graphs import forgotten_graphs
 
 # Collected for doctests it would be imported a second time, under another name.
 collect_ignore = ["support"]
+
+
+def pytest_collection_finish() -> None:
+    """Spare the collections to come a look at all that TensorFlow's import made."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

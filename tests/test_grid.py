@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 from support.graphs import forgotten_graphs
-from support.grid import PRIORS, Combination, full, pairwise
+from support.grid import PRIORS, Combination, each_name_once, full, pairwise
 from support.layer_cases import CASES
 from support.training import assert_same_weights
 
@@ -22,8 +22,8 @@ def chosen_by(part: str) -> list[Combination]:
     return list({getattr(one, part): one for one in reversed(pairwise())}.values())
 
 
-# Exports take most of the time of a combination: one for each name of each part.
-EXPORTED = {*chosen_by("likelihood"), *chosen_by("posterior"), *chosen_by("prior")}
+# Exports take most of the time of a combination.
+EXPORTED = each_name_once()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

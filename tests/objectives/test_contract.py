@@ -185,8 +185,8 @@ def test_every_objective_trains_and_is_saved(cls, tmp_path) -> None:
 
 
 @pytest.mark.parametrize("cls", EVERY)
-def test_every_objective_takes_all_data_in_double_precision(cls, tmp_path) -> None:
-    """Batches that are not full, weights, a dataset, and a file that is measured."""
+def test_every_objective_takes_all_data_in_double_precision(cls) -> None:
+    """Batches that are not full, weights and a dataset."""
     objective = with_paths(cls)
     x, weight = binary(22).astype(float), np.linspace(0.0, 2.0, 22)
     keras.config.set_dtype_policy("float64")
@@ -199,11 +199,6 @@ def test_every_objective_takes_all_data_in_double_precision(cls, tmp_path) -> No
         assert np.all(np.isfinite([history[name] for name in history]))
         estimate = objective.estimate(vae.terms(x, objective.num_draws), context())
         assert estimate.bound.dtype == estimate.encoder_loss.dtype == tf.float64
-        vae.save(tmp_path / "vae.keras")
-        again = keras.models.load_model(tmp_path / "vae.keras")
-        arguments = {"sample_weight": weight, "batch_size": 8, "verbose": 0}
-        one, two = (model.evaluate(x, **arguments) for model in (vae, again))
-        assert one == two
     finally:
         keras.config.set_dtype_policy("float32")
 

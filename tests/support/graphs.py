@@ -29,9 +29,9 @@ def forgotten_graphs() -> Iterator[None]:
         if name.startswith("CustomGradient-") and not _is_shared(registry.lookup(name)):
             del registry._registry[name]
     results = vars(tfb.Bijector)["_cache"].storage
-    for key in list(results):
+    for key in list(results):  # of dead ones some are no longer found
         key.cancel()
-        del results[key]
+    results.clear()
     keras.backend.clear_session()
 
 

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -12,7 +12,15 @@ import numpy as np
 import tfvae
 from tfvae import layers, priors
 
-__all__ = ["LIKELIHOODS", "POSTERIORS", "PRIORS", "Combination", "full", "pairwise"]
+__all__ = [
+    "LIKELIHOODS",
+    "POSTERIORS",
+    "PRIORS",
+    "Combination",
+    "each_name_once",
+    "full",
+    "pairwise",
+]
 
 WIDTH = 4
 EXAMPLES = 96
@@ -213,20 +221,29 @@ def full() -> list[Combination]:
 
 @functools.cache
 def pairwise() -> tuple[Combination, ...]:
-    """Combinations that hold every pair of names that can meet, chosen greedily.
+    """Combinations that hold every pair of names that can meet.
 
     A rare posterior is in one of them.
     """
     rare = zip(RARE_POSTERIORS, LIKELIHOODS, PRIORS, strict=False)
-    chosen = [Combination(one, two, three) for two, one, three in rare]
     every = [one for one in full() if one.posterior in POSTERIORS]
-    missing = {pair for one in every for pair in _pairs(one)}
+    chosen = [Combination(one, two, three) for two, one, three in rare]
+    return (*chosen, *_cover(every, size=2))
+
+
+def each_name_once() -> tuple[Combination, ...]:
+    """Some of `pairwise` that hold every name of every part."""
+    return _cover(pairwise(), size=1)
+
+
+def _cover(every: Sequence[Combination], size: int) -> tuple[Combination, ...]:
+    """Chooses greedily until every `size` names that meet anywhere have met."""
+
+    def groups(one: Combination) -> set[tuple[tuple[str, str], ...]]:
+        return {*itertools.combinations(dataclasses.asdict(one).items(), size)}
+
+    chosen, missing = [], {group for one in every for group in groups(one)}
     while missing:
-        best = max(every, key=lambda one: len(missing & set(_pairs(one))))
-        missing -= set(_pairs(best))
-        chosen.append(best)
+        chosen.append(max(every, key=lambda one: len(missing & groups(one))))
+        missing -= groups(chosen[-1])
     return tuple(chosen)
-
-
-def _pairs(one: Combination) -> Iterator[tuple[tuple[str, str], ...]]:
-    return itertools.combinations(dataclasses.asdict(one).items(), 2)
