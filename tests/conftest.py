@@ -29,6 +29,7 @@ def _graphs() -> Iterator[None]:
     """Forget the graphs of a module when its tests are done."""
     with forgotten_graphs():
         yield
+    gc.freeze()
 
 
 @pytest.fixture

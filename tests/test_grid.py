@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from support.graphs import forgotten_graphs
 from support.grid import PRIORS, Combination, each_name_once, full, pairwise
 from support.layer_cases import CASES
@@ -67,16 +68,22 @@ def test_combination(combination, tmp_path, request) -> None:
     assert np.all(np.isfinite(elbo))
     assert elbo[-1] > elbo[0]
 
-    log_prob = vae.log_prob(x[:5], num_samples=8, seed=2)
+    exported = combination in EXPORTED or request.config.getoption("--full-grid")
+    # To trace a graph takes longer than to do without.
+    tf.config.run_functions_eagerly(not exported)
+    try:
+        log_prob = vae.log_prob(x[:5], num_samples=8, seed=2)
+        drawn = vae.sample(5, seed=3)
+    finally:
+        tf.config.run_functions_eagerly(False)
     assert np.all(np.isfinite(log_prob))
-    drawn = vae.sample(5, seed=3)
     assert drawn.shape == (5, *x.shape[1:])
     assert not np.any(vae.likelihood_layer.unsupported(drawn))
 
     vae.save(tmp_path / "vae.keras")
     loaded = keras.models.load_model(tmp_path / "vae.keras")
     assert_same_weights(loaded, vae)
-    if combination in EXPORTED or request.config.getoption("--full-grid"):
+    if exported:
         np.testing.assert_array_equal(loaded.log_prob(x[:5], 8, 2), log_prob)
         # Each export compares its signatures with the model before it writes anything.
         vae.export(tmp_path / "1", num_samples=4)
