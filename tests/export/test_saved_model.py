@@ -128,6 +128,12 @@ def test_a_version_is_never_overwritten(vae, path) -> None:
     assert (path / "saved_model.pb").read_bytes() == before
 
 
+def test_a_file_of_the_other_format_is_not_made_a_folder(vae, tmp_path) -> None:
+    with pytest.raises(ValueError, match=r"must name a folder.*format=\"litert\""):
+        vae.export(tmp_path / "vae.tflite")
+    assert not any(tmp_path.iterdir())
+
+
 def test_a_wrong_export_is_refused_and_leaves_nothing(vae, tmp_path, monkeypatch):
     """The weights change between the model and the file, as a bad converter would."""
     save = tf.saved_model.save

@@ -30,9 +30,15 @@ def export_saved_model(
 
     Raises:
         FileExistsError: If `path` exists already: a version never changes.
-        ValueError: If a signature differs from the model; nothing is put in place.
+        ValueError: If `path` names a `.tflite` file, or a signature differs from the
+            model; nothing is put in place.
     """
     path = Path(path)
+    if path.suffix == ".tflite":
+        raise ValueError(
+            "`filepath` must name a folder, which a SavedModel is. Received: "
+            f'{str(path)!r}. For a `.tflite` file pass format="litert".'
+        )
     if path.exists():
         raise FileExistsError(
             f"{path} exists already, and a version that may be in use is never "
