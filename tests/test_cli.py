@@ -490,6 +490,10 @@ def test_figures_that_are_not_to_be_believed_are_counted(capsys):
     assert found["unreliable_examples"] > 100
     display.results("title", found, {})
     assert f"{found['unreliable_examples']} of 300 examples" in capsys.readouterr().out
+    found = figures(vae, x, 20, seed=0)
+    assert found["unreliable_examples"] is None
+    display.results("title", found, {})
+    assert "too few samples" in capsys.readouterr().out
 
 
 def test_python_minus_m_ends_with_a_sentence_and_a_code():

@@ -360,9 +360,9 @@ class VAE(ObjectiveModel):
 
         Raises:
             FileExistsError: If the folder of a SavedModel exists.
-            ValueError: If an argument is none of these, a SavedModel would be named
-                `.tflite`, an operation has no LiteRT builtin, or a signature differs
-                from the model.
+            ValueError: If an argument is none of these, a SavedModel would have the
+                suffix of a file, an operation has no LiteRT builtin, or a signature
+                differs from the model.
         """
         _checks.one_of("format", format, ("tf_saved_model", "litert"))
         _checks.positive_int("num_samples", num_samples)

@@ -140,6 +140,9 @@ axis.set_title("the encoder alone trains")
 plt.show()
 
 # %% [markdown]
+# The two differ by the noise of the draws in the first ELBO, that of an encoder which
+# knows nothing yet.
+#
 # ## What is left of the gap
 #
 # Next to nothing, for a reason worth knowing: with a posterior of independent elements

@@ -106,7 +106,7 @@ for (name, vae), (left, right) in zip(models.items(), axes, strict=True):
     left.set_title(f"{name}: reconstructions", fontsize=9)
     drawn = vae.sample(10, seed=0, mean=True)
     right.imshow(tiles(drawn), cmap="gray_r", vmin=0, vmax=16)
-    right.set_title("draws from its prior", fontsize=9)
+    right.set_title("E[x|z] at draws of z from its prior", fontsize=9)
     for axis in (left, right):
         axis.set_axis_off()
 plt.show()

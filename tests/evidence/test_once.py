@@ -23,7 +23,7 @@ ESTIMATORS = {
     "importance": lambda vae, x: importance(vae, x, 100, seed=0).log_prob,
     "posterior": lambda vae, x: posterior(vae, x, 16, 5, 2, seed=0).samples,
 }
-pytestmark = pytest.mark.filterwarnings("ignore:`pareto_k` exceeds:UserWarning")
+pytestmark = pytest.mark.filterwarnings("ignore:`(pareto_k|r_hat)` exceeds:UserWarning")
 
 
 def one_latent() -> tfvae.VAE:

@@ -57,12 +57,22 @@ def test_moments_are_those_of_the_integral() -> None:
     assert (np.abs(draws.std(axis=0) / deviation - 1) < 0.1).all()
 
 
+@pytest.mark.filterwarnings("ignore:`r_hat` exceeds:UserWarning")
 def test_shapes_seeds_and_dtypes() -> None:
     vae, x = small_vae(), binary(2)
     one, two, other = (posterior(vae, x, 35, 5, seed=s).samples for s in (1, 1, 2))
     assert (one.shape, one.dtype) == ((35, 2, 3), np.float32)
     np.testing.assert_array_equal(one, two)
     assert np.abs(one - other).max() > 0
+
+
+def test_chains_that_do_not_agree_are_not_to_be_believed() -> None:
+    vae, x = small_vae(), binary(6)
+    with pytest.warns(UserWarning, match="longer `num_burnin`") as warned:
+        found = posterior(vae, x, 16, 1, num_chains=2, seed=0)
+    number = int((found.r_hat > 1.05).any(axis=1).sum())
+    assert number > 0
+    assert f"`r_hat` exceeds 1.05 for {number} of 6 examples" in str(warned[0].message)
 
 
 def test_wrong_arguments() -> None:

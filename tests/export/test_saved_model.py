@@ -128,9 +128,12 @@ def test_a_version_is_never_overwritten(vae, path) -> None:
     assert (path / "saved_model.pb").read_bytes() == before
 
 
-def test_a_file_of_the_other_format_is_not_made_a_folder(vae, tmp_path) -> None:
-    with pytest.raises(ValueError, match=r"must name a folder.*format=\"litert\""):
-        vae.export(tmp_path / "vae.tflite")
+@pytest.mark.parametrize(
+    ("name", "hint"), [("vae.tflite", 'format="litert"'), ("vae.keras", "`save`")]
+)
+def test_a_file_of_another_format_is_not_made_a_folder(vae, tmp_path, name, hint):
+    with pytest.raises(ValueError, match=rf"must name a folder.*{hint}"):
+        vae.export(tmp_path / name)
     assert not any(tmp_path.iterdir())
 
 

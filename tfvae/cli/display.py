@@ -85,10 +85,13 @@ def results(title: str, test: Mapping[str, Any], seconds: Mapping[str, float]) -
     table.add_column("what it is", style="dim")
     for name, value, meaning in rows:
         table.add_row(name, f"{value:.3f}", escape(meaning))
-    if unreliable := test["unreliable_examples"]:
-        share = f"{unreliable:,} of {test['examples']:,} examples: more samples"
+    unreliable = test["unreliable_examples"]
+    if unreliable is None:
+        table.add_row("", "", "too few samples for pareto_k: may be too low")
+    elif unreliable:
+        share = f"{unreliable:,} of {test['examples']:,} examples"
         limit = test["pareto_k_limit"]
-        table.add_row("", "", f"pareto_k > {limit:.2f} for {share}")
+        table.add_row("", "", f"too low for {share}: pareto_k > {limit:.2f}")
     table.add_section()
     for name, value in seconds.items():
         table.add_row(name, f"{value:.1f} s", "")

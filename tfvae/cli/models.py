@@ -25,7 +25,7 @@ def build(x: np.ndarray, preparation: Preparation, options: Options) -> tfvae.VA
     """Makes an untrained model.
 
     Where the likelihood has logits, the decoder starts at the training mean of every
-    element, as in Burda et al. (2016).
+    element, as in Burda et al. (2016). Encoders see counts as shares of their total.
 
     Args:
         x: Scaled training data [N, *event].
@@ -47,6 +47,9 @@ def build(x: np.ndarray, preparation: Preparation, options: Options) -> tfvae.VA
     else:
         encoder = networks.mlp(event_shape, hidden, activation)
         decoder = networks.mlp(latent, back, activation)
+    if preparation.total_count:
+        unit = keras.layers.Rescaling(1 / preparation.total_count)
+        encoder = keras.Sequential([keras.Input(event_shape), unit, encoder])
     head = _head(event_shape, preparation)
     vae = tfvae.VAE(
         keras.Sequential([encoder, layers.Normal(options.latent)], name="encoder"),

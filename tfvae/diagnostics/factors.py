@@ -67,9 +67,13 @@ def gaps(scores: np.ndarray) -> np.ndarray:
 def _table(name: str, value: Any) -> np.ndarray:
     array = np.asarray(value)
     if array.dtype.kind not in "biuf":
+        hints = {
+            "codes": "diagnostics.codes(vae, x) makes them",
+            "factors": "np.unique(..., return_inverse=True) makes classes of names",
+        }
         raise ValueError(
-            f"`{name}` must hold real numbers; np.unique(..., return_inverse=True) "
-            f"makes classes of names. Received: {_checks.describe(array)}."
+            f"`{name}` must hold real numbers; {hints[name]}. "
+            f"Received: {_checks.describe(array)}."
         )
     if array.ndim != 2 or array.shape[0] < 2 or array.shape[1] < 1:
         hint = " Pass `v[:, None]` for a single column." if array.ndim == 1 else ""

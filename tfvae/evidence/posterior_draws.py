@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ _EXAMPLES = 64
 _ACCEPTANCE = 0.8
 _FIRST_STEP = 0.2
 _MOST_DOUBLINGS = 8
+_HIGHEST_R_HAT = 1.05
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -85,13 +87,16 @@ def posterior(
         ValueError: If `x` is not such data, a number is too low, or the latents are on
             a sphere, a simplex, positive or counts.
 
+    Warns:
+        UserWarning: If `r_hat` exceeds 1.05 for an example.
+
     Example:
     >>> encoder = keras.Sequential([keras.Input((4,)), tfvae.layers.Normal(2)])
     >>> decoder = keras.Sequential([keras.Input((2,)), tfvae.layers.Normal(4)])
     >>> vae = tfvae.VAE(encoder, decoder)
-    >>> found = tfvae.evidence.posterior(vae, np.zeros((3, 4)), 32, num_burnin=5)
+    >>> found = tfvae.evidence.posterior(vae, np.zeros((3, 4)), num_samples=800)
     >>> found.samples.shape, found.r_hat.shape
-    ((32, 3, 2), (3, 2))
+    ((800, 3, 2), (3, 2))
 
     Reference: Hoffman and Gelman, "The No-U-Turn sampler", 2014,
     https://arxiv.org/abs/1111.4246; Gelman and Rubin, "Inference from iterative
@@ -133,7 +138,17 @@ def posterior(
 
     size = rows_at_once(vae, num_chains, _EXAMPLES)
     samples, *rest = over_examples(part, size, seed, x)
-    return Posterior(np.moveaxis(samples, 1, 0), *rest)
+    found = Posterior(np.moveaxis(samples, 1, 0), *rest)
+    apart = (found.r_hat > _HIGHEST_R_HAT).reshape(len(x), -1).any(axis=1)
+    if apart.any():
+        warnings.warn(
+            f"`r_hat` exceeds {_HIGHEST_R_HAT} for {apart.sum()} of {len(x)} examples: "
+            "the chains do not agree there, and their draws are not to be believed. "
+            "Take more samples, or a longer `num_burnin`.",
+            UserWarning,
+            stacklevel=2,
+        )
+    return found
 
 
 def _chains(vae: Any, num_samples: int, num_burnin: int, num_chains: int) -> Any:

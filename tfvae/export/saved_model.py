@@ -30,14 +30,15 @@ def export_saved_model(
 
     Raises:
         FileExistsError: If `path` exists already: a version never changes.
-        ValueError: If `path` names a `.tflite` file, or a signature differs from the
-            model; nothing is put in place.
+        ValueError: If `path` names a `.tflite` or `.keras` file, or a signature differs
+            from the model; nothing is put in place.
     """
     path = Path(path)
-    if path.suffix == ".tflite":
+    other = {".tflite": 'pass format="litert"', ".keras": "use `save`"}
+    if path.suffix in other:
         raise ValueError(
             "`filepath` must name a folder, which a SavedModel is. Received: "
-            f'{str(path)!r}. For a `.tflite` file pass format="litert".'
+            f"{str(path)!r}. For a `{path.suffix}` file {other[path.suffix]}."
         )
     if path.exists():
         raise FileExistsError(

@@ -21,6 +21,7 @@ _ACTIVE = 0.01  # Burda et al. (2016): least variance of an active unit's mean
 def draw_training(figure: FigureBase, history: Mapping[str, Sequence[float]]) -> None:
     """Draws the ELBO per epoch, of training and of validation data."""
     axes = style.plain_axes(figure, "ELBO, nats per example", "epoch")
+    axes.locator_params(axis="x", integer=True)
     settled = []
     curves = [("elbo", "training", style.DATA), ("val_elbo", "validation", style.MODEL)]
     for key, name, colour in curves:
