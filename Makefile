@@ -52,7 +52,7 @@ pages: $(PAGES) ## run the tutorials and write their pages with figures
 		.venv-pages/bin/jupytext --quiet --to ipynb --output - $$tutorial | \
 			.venv-pages/bin/jupyter nbconvert --log-level=WARN --stdin --execute \
 			--to markdown --TemplateExporter.extra_template_basedirs=tutorials \
-			--template template --coalesce-streams \
+			--template template --CoalesceStreamsPreprocessor.enabled=True \
 			--output-dir tutorials/pages \
 			--output $$(basename $$tutorial .py) || exit 1; \
 	done
