@@ -91,7 +91,7 @@ def results(title: str, test: Mapping[str, Any], seconds: Mapping[str, float]) -
     elif unreliable:
         share = f"{unreliable:,} of {test['examples']:,} examples"
         limit = test["pareto_k_limit"]
-        table.add_row("", "", f"too low for {share}: pareto_k > {limit:.2f}")
+        table.add_row("", "", f"pareto_k > {limit:.2f} for {share}: may be too low")
     table.add_section()
     for name, value in seconds.items():
         table.add_row(name, f"{value:.1f} s", "")
