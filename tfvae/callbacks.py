@@ -108,7 +108,10 @@ class Diagnostic(keras.callbacks.Callback):
             arguments = {"seed": 0} | arguments
         of_codes = isinstance(diagnostic, str) and diagnostic in _OF_CODES
         first = (None,) if of_codes else (None, x)
-        inspect.signature(function).bind(*first, **arguments)
+        try:
+            inspect.signature(function).bind(*first, **arguments)
+        except TypeError as error:
+            raise TypeError(f"`{name}` takes other arguments: {error}.") from error
         if not isinstance(prefix, str | None):
             raise ValueError(
                 f"`prefix` must be a string or None. Received: {prefix!r}."
