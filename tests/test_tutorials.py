@@ -20,6 +20,7 @@ def test_there_are_tutorials() -> None:
 def test_tutorial_runs(path: Path, monkeypatch) -> None:
     monkeypatch.setenv("TUTORIAL_EPOCHS", "3")
     monkeypatch.setenv("TUTORIAL_EXAMPLES", "5")
+    monkeypatch.setenv("TUTORIAL_STEPS", "20")
     plt.switch_backend("Agg")
     monkeypatch.setattr(plt, "show", lambda: plt.close("all"))
     with contextlib.redirect_stdout(io.StringIO()):

@@ -22,6 +22,7 @@ import tfvae
 from tfvae import evidence
 
 SOME = int(os.environ.get("TUTORIAL_EXAMPLES", "20"))
+STEPS = int(os.environ.get("TUTORIAL_STEPS", "300"))
 keras.utils.set_random_seed(0)
 
 # %% [markdown]
@@ -112,7 +113,7 @@ warnings.filterwarnings("ignore", "`pareto_k` exceeds")  # printed here
 found = evidence.importance(vae, some, num_samples=1000, seed=0)
 number, limit = found.unreliable.sum(), found.pareto_k_limit
 print(f"k̂ exceeds {limit:.2f} for {number} of {SOME} digits")
-annealed = evidence.annealed(vae, some, seed=0)
+annealed = evidence.annealed(vae, some, STEPS, seed=0)
 print(f"1000 samples of q: {found.log_prob.mean():.2f}")
 print(f"annealed         : {annealed.log_prob.mean():.2f}")
 
@@ -123,7 +124,7 @@ print(f"annealed         : {annealed.log_prob.mean():.2f}")
 
 # %%
 drawn, z = evidence.simulate(vae, SOME, seed=0)
-annealed = evidence.annealed(vae, drawn, seed=0, latents=z)
+annealed = evidence.annealed(vae, drawn, STEPS, seed=0, latents=z)
 found = evidence.importance(vae, drawn, num_samples=1000, seed=0)
 print(f"1000 samples of q: {found.log_prob.mean():.2f}")
 below, above = annealed.log_prob.mean(), annealed.upper.mean()
