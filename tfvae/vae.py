@@ -253,7 +253,7 @@ class VAE(ObjectiveModel):
         Raises:
             ValueError: If `x` is not such data.
         """
-        _checks.positive_int("num_samples", num_samples)
+        num_samples = _checks.positive_int("num_samples", num_samples)
         return self._elbo(self._check(x), num_samples, self._seed(seed))
 
     def log_prob(self, x: Any, num_samples: int = 1000, seed: Any = None) -> tf.Tensor:
@@ -280,7 +280,7 @@ class VAE(ObjectiveModel):
         Reference: Burda, Grosse and Salakhutdinov, "Importance weighted
         autoencoders", 2016, https://arxiv.org/abs/1509.00519.
         """
-        _checks.positive_int("num_samples", num_samples)
+        num_samples = _checks.positive_int("num_samples", num_samples)
         return self._log_prob(self._check(x), num_samples, self._seed(seed))
 
     def sample(
@@ -296,7 +296,7 @@ class VAE(ObjectiveModel):
         Returns:
             An array [num_samples, *event].
         """
-        _checks.positive_int("num_samples", num_samples)
+        num_samples = _checks.positive_int("num_samples", num_samples)
         return self.draw(tf.constant(num_samples), self._seed(seed), mean).numpy()
 
     def draw(
@@ -365,8 +365,8 @@ class VAE(ObjectiveModel):
                 differs from the model.
         """
         _checks.one_of("format", format, ("tf_saved_model", "litert"))
-        _checks.positive_int("num_samples", num_samples)
-        _checks.positive_int("batch_size", batch_size)
+        num_samples = _checks.positive_int("num_samples", num_samples)
+        batch_size = _checks.positive_int("batch_size", batch_size)
         if format == "litert":
             return export_litert(self, filepath, batch_size, num_samples)
         return export_saved_model(self, filepath, num_samples)

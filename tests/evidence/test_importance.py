@@ -156,3 +156,14 @@ def test_wrong_arguments() -> None:
         importance(vae, x + 0.5, 10)
     with pytest.raises(ValueError, match="`x` must"):
         importance(vae, x * np.nan, 10)
+
+
+@UNTRAINED
+def test_a_numpy_integer_is_a_number_of_samples() -> None:
+    vae, x = small_vae(), binary(3)
+    first = importance(vae, x, np.int64(50), seed=0).log_prob
+    np.testing.assert_array_equal(importance(vae, x, 50, seed=0).log_prob, first)
+    for method in (vae.elbo, vae.log_prob):
+        np.testing.assert_array_equal(
+            method(x, np.int64(50), seed=0), method(x, 50, seed=0)
+        )

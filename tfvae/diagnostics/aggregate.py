@@ -74,7 +74,7 @@ def aggregate_kl(
     Reference: Hoffman and Johnson, "ELBO surgery", 2016,
     http://approximateinference.org/accepted/HoffmanJohnson2016.pdf.
     """
-    _checks.positive_int("num_samples", num_samples)
+    num_samples = _checks.positive_int("num_samples", num_samples)
     parts = posteriors(vae, x)
     z = tf.concat(draws(vae, parts, num_samples, seed), axis=1)
     flat = tf.reshape(z, (-1, *vae.posterior_layer.event_shape))

@@ -82,7 +82,7 @@ def surgery(vae: VAE, x: Any, num_samples: int = 1, seed: Any = None) -> Surgery
     "Isolating sources of disentanglement in variational autoencoders", 2018,
     https://arxiv.org/abs/1802.04942.
     """
-    _checks.positive_int("num_samples", num_samples)
+    num_samples = _checks.positive_int("num_samples", num_samples)
     parts = posteriors(vae, x)
     require_factorised("surgery", vae, parts[0])
     z = draws(vae, parts, num_samples, seed)

@@ -86,7 +86,7 @@ def dci(
     Reference: Eastwood and Williams, "A framework for the quantitative evaluation of
     disentangled representations", 2018, https://openreview.net/forum?id=By-7dz-AZ.
     """
-    _checks.positive_int("num_trees", num_trees)
+    num_trees = _checks.positive_int("num_trees", num_trees)
     codes, factors = check_codes_and_factors(codes, factors)
     columns, informativeness = [], []
     for factor in factors.T:

@@ -66,7 +66,8 @@ def mig(codes: Any, factors: Any, num_bins: int = 20) -> MIG:
     Reference: Chen et al., "Isolating sources of disentanglement in variational
     autoencoders", 2018, https://arxiv.org/abs/1802.04942.
     """
-    if _checks.positive_int("num_bins", num_bins) < 2:
+    num_bins = _checks.positive_int("num_bins", num_bins)
+    if num_bins < 2:
         raise ValueError(f"`num_bins` must be at least 2. Received: {num_bins}.")
     codes, factors = check_codes_and_factors(codes, factors)
     information = scikit_learn("mig", "metrics").mutual_info_score

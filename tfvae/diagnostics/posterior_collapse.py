@@ -82,7 +82,7 @@ def collapse(
     delta = _checks.finite_number("delta", delta)
     if not 0 <= delta < 1:
         raise ValueError(f"`delta` must be in [0, 1). Received: {delta!r}.")
-    _checks.positive_int("num_samples", num_samples)
+    num_samples = _checks.positive_int("num_samples", num_samples)
     parts = posteriors(vae, x)
     require_factorised("collapse", vae, parts[0])
     kl = _closed_form(vae, parts)

@@ -89,7 +89,7 @@ def rate_distortion(
     Reference: Alemi et al., "Fixing a broken ELBO", 2018,
     https://arxiv.org/abs/1711.00464.
     """
-    _checks.positive_int("num_samples", num_samples)
+    num_samples = _checks.positive_int("num_samples", num_samples)
     base = vae._seed(seed)
     rates, distortions = [], []
     parts = batches(vae, x, max(1, BATCH // num_samples), support=True)
@@ -157,7 +157,7 @@ def rate_distortion_curve(
     Reference: Alemi et al., "Fixing a broken ELBO", 2018,
     https://arxiv.org/abs/1711.00464.
     """
-    _checks.positive_int("num_samples", num_samples)
+    num_samples = _checks.positive_int("num_samples", num_samples)
     objectives = [ELBO(beta=beta) for beta in betas]
     if not objectives:
         raise ValueError("`betas` must hold at least one number. Received none.")

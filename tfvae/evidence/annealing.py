@@ -105,9 +105,10 @@ def annealed(
     https://arxiv.org/abs/1511.02543; Wu et al., "On the quantitative analysis of
     decoder-based generative models", 2017, https://arxiv.org/abs/1611.04273.
     """
-    _checks.positive_int("num_steps", num_steps)
-    _checks.positive_int("num_leapfrog_steps", num_leapfrog_steps)
-    if _checks.positive_int("num_chains", num_chains) < 2:
+    num_steps = _checks.positive_int("num_steps", num_steps)
+    num_leapfrog_steps = _checks.positive_int("num_leapfrog_steps", num_leapfrog_steps)
+    num_chains = _checks.positive_int("num_chains", num_chains)
+    if num_chains < 2:
         raise ValueError(
             "`num_chains` must be at least 2, for a standard error. "
             f"Received: {num_chains!r}."

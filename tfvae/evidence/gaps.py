@@ -103,12 +103,13 @@ def gap(
     Roeder, Wu and Duvenaud, "Sticking the landing", 2017,
     https://arxiv.org/abs/1703.09194.
     """
-    if _checks.positive_int("num_samples", num_samples) < 2:
+    num_samples = _checks.positive_int("num_samples", num_samples)
+    if num_samples < 2:
         raise ValueError(
             "`num_samples` must be at least 2, for a standard error. "
             f"Received: {num_samples!r}."
         )
-    _checks.positive_int("num_steps", num_steps)
+    num_steps = _checks.positive_int("num_steps", num_steps)
     layer = vae.posterior_layer
     if not layer.reparameterized:
         raise ValueError(

@@ -113,7 +113,8 @@ def importance(
     approximations: on importance-weighted autoencoders and jackknife variational
     inference", 2018, https://openreview.net/forum?id=HyZoi-WRb.
     """
-    if _checks.positive_int("num_samples", num_samples) < 2:
+    num_samples = _checks.positive_int("num_samples", num_samples)
+    if num_samples < 2:
         raise ValueError(
             "`num_samples` must be at least 2, for a standard error. "
             f"Received: {num_samples!r}."

@@ -102,9 +102,10 @@ def posterior(
     https://arxiv.org/abs/1111.4246; Gelman and Rubin, "Inference from iterative
     simulation using multiple sequences", 1992, https://doi.org/10.1214/ss/1177011136.
     """
-    _checks.positive_int("num_samples", num_samples)
-    _checks.positive_int("num_burnin", num_burnin)
-    if _checks.positive_int("num_chains", num_chains) < 2:
+    num_samples = _checks.positive_int("num_samples", num_samples)
+    num_burnin = _checks.positive_int("num_burnin", num_burnin)
+    num_chains = _checks.positive_int("num_chains", num_chains)
+    if num_chains < 2:
         raise ValueError(
             "`num_chains` must be at least 2, to compare them. "
             f"Received: {num_chains!r}."

@@ -44,7 +44,7 @@ def simulate(
     Reference: Grosse, Ghahramani and Adams, "Sandwiching the marginal likelihood using
     bidirectional Monte Carlo", 2015, https://arxiv.org/abs/1511.02543.
     """
-    _checks.positive_int("num_examples", num_examples)
+    num_examples = _checks.positive_int("num_examples", num_examples)
 
     def part(rows: np.ndarray, seed: tf.Tensor) -> tuple[np.ndarray, np.ndarray]:
         z_seed, x_seed = split_seed(seed)

@@ -71,7 +71,7 @@ def flow_networks(
         ValueError: If an argument is outside what is said above, or a coupling has
             one element only.
     """
-    _checks.positive_int("num_flows", num_flows)
+    num_flows = _checks.positive_int("num_flows", num_flows)
     hidden_units, seed = hidden_sizes(hidden_units), _checks.seed(seed)
     if kind == "coupling" and size < 2:
         raise ValueError(
