@@ -49,7 +49,8 @@ def exact(vae: Any, x: Any) -> np.ndarray:
     until the integral stays as it is, and from draws of q(z|x) and p(z). A mode may be
     as narrow as it likes where log p(x, z) climbs towards it from one place to the
     next; a spike between two places, of which neither they nor the draws know, is left
-    out.
+    out. So is a mode farther out than all draws, behind a trough of 45 nats or more: it
+    has cost hundredths of a nat for decoders that oscillate with small noise.
 
     Args:
         vae: The `tfvae.VAE`.
