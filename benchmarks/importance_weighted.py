@@ -43,13 +43,17 @@ def model(x: np.ndarray) -> tfvae.VAE:
     return tfvae.VAE(encoder, decoder, seed=0)
 
 
-def annealed(vae: tfvae.VAE, x: np.ndarray, num_steps: int) -> dict[str, float]:
+def annealed(
+    vae: tfvae.VAE, x: np.ndarray, num_steps: int, num_samples: int
+) -> dict[str, float]:
     """Means of log p(x) by annealing, and of its bounds for simulated images."""
     simulated, latents = tfvae.evidence.simulate(vae, len(x), seed=0)
     both = tfvae.evidence.annealed(vae, simulated, num_steps, seed=0, latents=latents)
     return {
         "annealed": tfvae.evidence.annealed(vae, x, num_steps, seed=0).log_prob.mean(),
-        "simulated, importance": float(np.mean(vae.log_prob(simulated, 5000, seed=0))),
+        "simulated, importance": float(
+            np.mean(vae.log_prob(simulated, num_samples, seed=0))
+        ),
         "simulated, from below": both.log_prob.mean(),
         "simulated, from above": both.upper.mean(),
     }
@@ -89,7 +93,7 @@ def main() -> None:
         )
         found = common.evidence(vae, x_test, options.samples)
         if options.annealed:
-            found |= annealed(vae, x_test, options.annealed)
+            found |= annealed(vae, x_test, options.annealed, options.samples)
         found["active units"] = diagnostics.active_units(vae, x_test).count
         found |= {"published log p(x)": published, "published units": published_units}
         rows.append((name, found | {"training s": seconds}))
