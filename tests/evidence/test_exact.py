@@ -126,6 +126,33 @@ def test_relu_networks_are_not_linear() -> None:
     assert exact(tfvae.VAE(encoder, identity), np.zeros((1, 3))).shape == (1,)
 
 
+def test_double_precision_behind_an_input_in_single() -> None:
+    keras.config.set_dtype_policy("float64")
+    try:
+        linear = Linear(4, 6)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert linear.vae.decoder.inputs[0].dtype == "float32"
+    x = linear.marginal.rvs(5)
+    found, expected = exact(linear.vae, x), linear.marginal.logpdf(x)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_half_precision_is_named_where_it_bends_what_is_linear() -> None:
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        encoder = keras.Sequential([keras.Input((3,)), tfvae.layers.Normal(3)])
+        likelihood = tfvae.layers.Normal(3, scale=1.0)
+        decoder = keras.Sequential(
+            [keras.Input((3,)), keras.layers.Dense(5), likelihood]
+        )
+    finally:
+        keras.config.set_dtype_policy("float32")
+    message = r"not linear \(it computes in bfloat16\) and has 3"
+    with pytest.raises(ValueError, match=message):
+        exact(tfvae.VAE(encoder, decoder), np.zeros((1, 3)))
+
+
 def bent(latents: int, bend: float, location: float, noise: float) -> tfvae.VAE:
     """x = location + bend sum(tanh(z)) + noise e, of two elements."""
     encoder = keras.Sequential([keras.Input((2,)), tfvae.layers.Normal(latents)])
@@ -179,6 +206,7 @@ def test_a_linear_model_whose_rounding_is_not_small_in_its_noise() -> None:
 def test_latents_that_are_not_real_are_refused() -> None:
     for layer, prior in (
         (tfvae.layers.VonMisesFisher(2), None),
+        (tfvae.layers.VonMisesFisher(5), None),
         (tfvae.layers.LogNormal(1), tfd.Independent(tfd.LogNormal([0.0], 1.0), 1)),
     ):
         vae = small_vae(posterior=layer, prior=prior)

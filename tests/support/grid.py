@@ -170,6 +170,9 @@ _ONLY_FOR = {"uniform sphere": "von mises-fisher", "relaxed uniform": "relaxed o
 
 _SPECIAL = {posterior: posterior for posterior in _ONLY_FOR.values()}
 
+_IMPOSSIBLE = [("laplace", "coupling flow")]
+"""A posterior of one latent, and a prior that needs two."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Combination:
@@ -211,11 +214,16 @@ class Combination:
 
 def full() -> list[Combination]:
     """Every combination in which prior and posterior are over the same thing."""
-    return [
-        Combination(likelihood, posterior, prior)
-        for likelihood in LIKELIHOODS
+    pairs = [
+        (posterior, prior)
         for posterior, prior in itertools.product(POSTERIORS | RARE_POSTERIORS, PRIORS)
         if prior == "vamp" or _ONLY_FOR.get(prior) == _SPECIAL.get(posterior)
+    ]
+    return [
+        Combination(likelihood, *pair)
+        for likelihood in LIKELIHOODS
+        for pair in pairs
+        if pair not in _IMPOSSIBLE
     ]
 
 

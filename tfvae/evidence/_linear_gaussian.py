@@ -75,7 +75,8 @@ def linear_gaussian(vae: Any) -> LinearGaussian | None:
         root_of_prior = np.diag(root_of_prior)
     u = _probes(len(center))
     z = center + np.linalg.norm(root_of_prior, axis=1) * u
-    z = z.astype(vae.posterior_layer.variable_dtype)
+    # An input of the decoder may round to single precision, whatever comes after it.
+    z = z.astype(np.float32).astype(vae.posterior_layer.variable_dtype)
     likelihood = vae.decode(tf.reshape(z, (-1, *vae.posterior_layer.event_shape)))
     if not _is_gaussian(likelihood):
         return None
@@ -86,7 +87,8 @@ def linear_gaussian(vae: Any) -> LinearGaussian | None:
     slope = _slope(loc, z, u, root)
     if slope is None:
         return None
-    return LinearGaussian(loc[0], slope.T @ root_of_prior, root)
+    mean = loc[0] + (center - z[0]) @ slope
+    return LinearGaussian(mean, slope.T @ root_of_prior, root)
 
 
 def _probes(size: int) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 
 from tfvae.evidence._lattice import Lattice
 
-__all__ = ["DEPTH", "Integrand", "Integrands", "unsettled", "windows"]
+__all__ = ["DEPTH", "Integrand", "Integrands", "Unsettled", "windows"]
 
 Integrand = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -17,10 +17,22 @@ _LOWEST = -1e30
 """Stands for no density at all, so that differences are numbers."""
 
 _MOST_WINDOWS = 80
-_MOST_CLIMBERS = 64
+_MOST_CLIMBERS = 512
 _MOST_STEPS = 60
 _FLAT = 1.0
 """Nats between the places around a climber that leave nothing to be climbed."""
+
+
+class Unsettled(Exception):
+    """Some examples have no window that holds their mass, or no mass.
+
+    Args:
+        rows: Which of the examples, [K].
+    """
+
+    def __init__(self, rows: np.ndarray) -> None:
+        super().__init__(rows)
+        self.rows = rows
 
 
 class Integrands:
@@ -30,7 +42,6 @@ class Integrands:
         log_integrand: Maps indices of all examples and points to logarithms, [M] each.
         chosen: The indices of the K examples among all.
         starts: Points [P, K, D].
-        labels: What to call the examples in an error, [K].
 
     Attributes:
         rows: The examples, [K].
@@ -40,13 +51,9 @@ class Integrands:
     """
 
     def __init__(
-        self,
-        log_integrand: Integrand,
-        chosen: np.ndarray,
-        starts: np.ndarray,
-        labels: np.ndarray,
+        self, log_integrand: Integrand, chosen: np.ndarray, starts: np.ndarray
     ) -> None:
-        self.log_integrand, self.chosen, self.labels = log_integrand, chosen, labels
+        self.log_integrand, self.chosen = log_integrand, chosen
         self.rows = np.arange(len(chosen))
         self.owners = np.tile(self.rows, len(starts))
         self.points = starts.reshape(-1, starts.shape[-1])
@@ -64,7 +71,7 @@ class Integrands:
         np.maximum.at(peaks, rows, values)
         known = (peaks > _LOWEST) & np.isfinite(peaks)
         if not np.all(known):
-            raise unsettled(self.labels[~known])
+            raise Unsettled(np.flatnonzero(~known))
         return peaks
 
     def climb(self, lattice: Lattice, left: np.ndarray, values: np.ndarray) -> None:
@@ -119,10 +126,10 @@ def windows(examples: Integrands, count: int) -> tuple[np.ndarray, np.ndarray]:
         high[left] = (last + lattice.spacing)[left]
         narrower = np.any(high - low < 0.7 * width, axis=1)[left]
         examples.climb(lattice, left[~narrower], values[~narrower])
-        left = left[narrower]
+        left = left[narrower | _escaped(examples, low, high, floor)[left]]
         if not len(left):
             return low, high
-    raise unsettled(examples.labels[left])
+    raise Unsettled(left)
 
 
 def _widened(examples: Integrands, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -145,7 +152,16 @@ def _widened(examples: Integrands, count: int) -> tuple[np.ndarray, np.ndarray]:
         left = left[moved]
         if not len(left):
             return low, high
-    raise unsettled(examples.labels[left])
+    raise Unsettled(left)
+
+
+def _escaped(
+    examples: Integrands, low: np.ndarray, high: np.ndarray, floor: np.ndarray
+) -> np.ndarray:
+    """Whether known points with mass are outside the windows, [K]."""
+    owners, points = examples.owners, examples.points
+    outside = np.any((points < low[owners]) | (points > high[owners]), axis=1)
+    return np.bincount(owners, outside & (examples.heights >= floor[owners])) > 0
 
 
 def _whole(
@@ -194,13 +210,3 @@ def _tops(values: np.ndarray) -> np.ndarray:
     pads = [(0, 0)] * (values.ndim - 1) + [(1, 1)]
     padded = np.pad(values, pads, constant_values=-np.inf)
     return (values >= padded[..., :-2]) & (values >= padded[..., 2:])
-
-
-def unsettled(labels: np.ndarray) -> ValueError:
-    """Returns the error that names the examples whose integral is not found."""
-    return ValueError(
-        f"The integral over z does not settle for {len(labels)} examples, such as that "
-        f"at [{labels[0]}]: p(x, z) is too narrow, has too heavy tails or is not "
-        "smooth, or its dtype is too coarse for it. Use tfvae.evidence.importance or "
-        "tfvae.evidence.annealed."
-    )

@@ -10,7 +10,7 @@ import tensorflow as tf
 from tfvae import _checks
 from tfvae._math import fold_in, split_seed
 from tfvae.evidence._model import numpy64, once, over_examples, samples_per_pass
-from tfvae.evidence.exact_density import exact, has_exact
+from tfvae.evidence.exact_density import exact_or_nan, has_exact
 from tfvae.evidence.importance_sampling import importance
 from tfvae.objectives import Terms
 
@@ -80,8 +80,8 @@ def gap(
             estimated, at least 2. Default: 1000.
         num_steps: Steps of the optimisation. Default: 500.
         seed: As in `vae.log_prob`. Default: None.
-        log_prob: Log p(x), [N], where it is known; None for `exact` where that can be
-            had, and `importance` elsewhere. Default: None.
+        log_prob: Log p(x), [N], where it is known; None for `exact` of those examples
+            for which it can be had, and `importance` of the others. Default: None.
 
     Returns:
         A `Gap`, whose arrays are [N] in float64.
@@ -149,9 +149,14 @@ def _log_prob(
     vae: Any, x: tf.Tensor, num_samples: int, seed: tf.Tensor, log_prob: Any
 ) -> np.ndarray:
     if log_prob is None:
+        found = np.full(len(x), np.nan)
         if has_exact(vae):
-            return exact(vae, x)
-        return importance(vae, x, num_samples, seed).log_prob
+            found = exact_or_nan(vae, x)
+        lost = np.isnan(found)
+        if np.any(lost):
+            rest = tf.boolean_mask(x, lost)
+            found[lost] = importance(vae, rest, num_samples, seed).log_prob
+        return found
     known = numpy64(log_prob)
     if known.shape != (len(x),):
         raise ValueError(
