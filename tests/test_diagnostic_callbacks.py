@@ -2,7 +2,6 @@
 
 import csv
 import dataclasses
-import importlib.util
 
 import keras
 import numpy as np
@@ -33,22 +32,6 @@ def fit(vae: tfvae.VAE, *callbacks, epochs: int = 3, **options) -> dict:
         "epochs": epochs,
     } | options
     return vae.fit(X, callbacks=list(callbacks), **options).history
-
-
-@pytest.fixture
-def _tensorboard(monkeypatch) -> None:
-    """Stands in for the one function that TensorFlow takes from TensorBoard."""
-    if importlib.util.find_spec("tensorboard") is not None:
-        return
-    metadata = tf.compat.v1.SummaryMetadata()
-    metadata.plugin_data.plugin_name = "scalars"
-
-    def scalar(name, data, step) -> None:
-        tf.summary.write(name, tf.cast(data, tf.float32), step, metadata)
-
-    # What Keras imports by this name is another module than `tf.summary`.
-    module = importlib.import_module("tensorflow.summary")
-    monkeypatch.setattr(module, "scalar", scalar)
 
 
 def scalars(folder) -> dict[str, list[tuple[int, float]]]:
@@ -175,7 +158,6 @@ def test_early_stopping_on_a_diagnostic() -> None:
     assert calls == [48] * 3
 
 
-@pytest.mark.usefixtures("_tensorboard")
 def test_tensorboard_writes_it_to_its_files(tmp_path) -> None:
     history = fit(
         model(),
@@ -202,15 +184,18 @@ def test_a_function_of_ones_own() -> None:
         size: int
         name: str
         table: np.ndarray
+        tensor: tf.Tensor
+        scalar: np.ndarray
 
     def measured(vae, x, scale, seed) -> Found:
         assert seed == 0
-        return Found(scale * len(x), "x", np.zeros(3))
+        found = tf.constant(0.5), np.array(7)
+        return Found(scale * len(x), "x", np.zeros(3), *found)
 
     callback = Diagnostic(measured, X, prefix="my/", scale=2)
     history = fit(model(), callback, epochs=1)
-    assert history["my/size"] == [96.0]
-    assert [name for name in history if name.startswith("my/")] == ["my/size"]
+    logged = {name: value for name, value in history.items() if name[:3] == "my/"}
+    assert logged == {"my/size": [96.0], "my/tensor": [0.5], "my/scalar": [7.0]}
 
 
 def test_names_that_are_taken() -> None:

@@ -162,6 +162,7 @@ def test_weights_of_recipes_take_schedules() -> None:
         ("dip_vae", {"diagonal": -1.0}, "`diagonal` must not be negative"),
         ("ciwae", {"beta": RISING}, "`beta` must be at most 1"),
         ("vamp_vae", {"prior": None}, "vamp_vae.. takes no `prior`"),
+        ("vae", {"objective": ELBO()}, "Each recipe brings its own `objective`"),
     ],
 )
 def test_arguments_that_mean_nothing_are_refused(name, arguments, message) -> None:

@@ -198,8 +198,12 @@ def _numbers(result: Any) -> dict[str, float]:
             "A diagnostic must return a dataclass or a mapping from names to numbers. "
             f"Received: {_checks.describe(result)}."
         )
-    return {
-        name: float(value)
-        for name, value in result.items()
-        if isinstance(value, numbers.Real)
-    }
+    return {name: float(value) for name, value in result.items() if _is_number(value)}
+
+
+def _is_number(value: Any) -> bool:
+    """Whether a value is a number, be it in an array or a tensor without axes."""
+    if isinstance(value, np.ndarray) or keras.ops.is_tensor(value):
+        array = np.asarray(value)
+        return array.ndim == 0 and array.dtype.kind in "biuf"
+    return isinstance(value, numbers.Real)

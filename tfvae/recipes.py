@@ -390,6 +390,11 @@ def _compiled(
     options: dict[str, Any],
 ) -> VAE:
     """A model with the options that are its own, compiled with all others."""
+    if "objective" in options:
+        raise ValueError(
+            "Each recipe brings its own `objective`; for another one compile a "
+            f"tfvae.VAE with it. Received: {options['objective']!r}."
+        )
     own = {name: options.pop(name) for name in ("prior", "seed") if name in options}
     model = VAE(encoder, decoder, **own)
     model.compile(objective=objective, **options)

@@ -203,6 +203,27 @@ def test_a_class_of_one_example(metric) -> None:
             metric(grid() * 1.0, grid(), test_size=test_size)
 
 
+def test_a_share_that_leaves_a_class_out_is_refused() -> None:
+    # A quarter of each class rounds to none of two examples.
+    factors = np.repeat([3, 8], [98, 2])[:, None]
+    codes = np.random.default_rng(0).normal(size=(100, 2))
+    message = "`test_size` = 0.25 leaves diagnostics.dci no example with the value 8 to"
+    with pytest.raises(ValueError, match=f"{message} judge on"):
+        dci(codes, factors)
+    assert np.isfinite(dci(codes, factors, test_size=0.5).informativeness)
+    message = "leaves diagnostics.dci no two values of a factor to judge on"
+    with pytest.raises(ValueError, match=message):
+        dci(codes[:3], numbers(3))
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1e200])
+def test_predictability_of_numbers_in_any_unit(unit) -> None:
+    factors = numbers(50)
+    codes = factors + np.random.default_rng(2).normal(size=(50, 2))
+    expected = sap(codes, factors).predictability
+    assert sap(unit * codes, factors).predictability == pytest.approx(expected)
+
+
 def test_other_wrong_arguments() -> None:
     factors = grid()
     for num_bins in (1, 2.5):

@@ -52,6 +52,17 @@ def weights(estimator: str, batch: int, size: int) -> np.ndarray:
     return w
 
 
+def total_correlation(z, loc, scale, w) -> float:
+    """That of draws [S, M, D] from normals [M, D] with the weights [M, M]."""
+    values = []
+    for s, i in itertools.product(range(len(z)), range(len(loc))):
+        density = scipy.stats.norm.pdf(z[s, i], loc, scale)  # [M, D]
+        together = np.log(w[i] @ density.prod(-1))
+        alone = np.log(w[i] @ density).sum()
+        values.append(together - alone)
+    return np.mean(values)
+
+
 @pytest.mark.parametrize("estimator", ["weighted", "stratified"])
 @pytest.mark.parametrize("num_samples", [1, 3])
 def test_the_total_correlation_is_that_of_numpy(estimator, num_samples) -> None:
@@ -60,18 +71,31 @@ def test_the_total_correlation_is_that_of_numpy(estimator, num_samples) -> None:
     terms = vae.terms(x, num_samples, seed=1)
     z = terms.z.numpy().astype(float)
     w = weights(estimator, 5, 40)
-    expected = []
-    for s, i in itertools.product(range(num_samples), range(5)):
-        density = scipy.stats.norm.pdf(z[s, i], loc, scale)  # [M, D]
-        together = np.log(w[i] @ density.prod(-1))
-        alone = np.log(w[i] @ density).sum()
-        expected.append(together - alone)
     penalty = TotalCorrelation(2.0, estimator)
     found = value(penalty, terms, size=40)
+    expected = 2 * total_correlation(z, loc, scale, w)
     # The logarithms that make it up are of size one.
-    np.testing.assert_allclose(found, 2 * np.mean(expected), rtol=1e-5, atol=2e-6)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=2e-6)
     other = TotalCorrelation(2.0, estimator, dataset_size=40)
     np.testing.assert_array_equal(value(other, terms, size=99), found)
+
+
+def test_latents_with_several_axes_count_by_their_elements() -> None:
+    x, q = binary(5), tfvae.layers.Normal((1, 3))
+    encoder = keras.Sequential([keras.Input(x.shape[1:]), q])
+    likelihood = tfvae.layers.Bernoulli(x.shape[1:])
+    decoder = keras.Sequential(
+        [keras.Input((1, 3)), keras.layers.Flatten(), likelihood]
+    )
+    vae = tfvae.VAE(encoder, decoder)
+    terms, q = vae.terms(x, 2, seed=1), vae.encode(x)
+    z, loc, scale = (
+        np.asarray(value, float).reshape(*lead, 3)
+        for value, lead in ((terms.z, (2, 5)), (q.mean(), (5,)), (q.stddev(), (5,)))
+    )
+    expected = total_correlation(z, loc, scale, weights("stratified", 5, 40))
+    found = value(TotalCorrelation(), terms, size=40)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=2e-6)
 
 
 def test_stratified_densities_are_unbiased_over_all_batches() -> None:

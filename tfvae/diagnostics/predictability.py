@@ -78,9 +78,18 @@ def sap(codes: Any, factors: Any, test_size: float = 0.5, seed: int = 0) -> SAP:
 
 
 def _squared_correlation(code: np.ndarray, factor: np.ndarray) -> float:
-    code, factor = code - code.mean(), factor - factor.mean()
-    scale = np.mean(code**2) * np.mean(factor**2)
-    return float(np.mean(code * factor) ** 2 / scale) if scale > 0 else 0.0
+    code, factor = _standardised(code), _standardised(factor)
+    return float(np.mean(code * factor) ** 2)
+
+
+def _standardised(values: np.ndarray) -> np.ndarray:
+    """Values [N] with the mean 0 and the variance 1, or zeros if they are all equal."""
+    largest = np.abs(values).max()
+    # Squares of what is far from 1 are not numbers.
+    values = values / largest if largest > 0 else values
+    values = values - values.mean()
+    deviation = values.std()
+    return values / deviation if deviation > 0 else np.zeros_like(values)
 
 
 def _accuracy(code: np.ndarray, examples: Split, seed: int) -> float:

@@ -31,7 +31,8 @@ def split(function: str, factor: np.ndarray, test_size: float, seed: int) -> Spl
     """Holds out a share of the examples, of each class the same.
 
     Raises:
-        ValueError: If the share is none, or a class has one example alone.
+        ValueError: If the share is none, or leaves a class without examples to learn
+            from or to judge on, or a factor of numbers without two different ones.
     """
     test_size = _checks.finite_number("test_size", test_size, above=0)
     if test_size >= 1:
@@ -47,9 +48,24 @@ def split(function: str, factor: np.ndarray, test_size: float, seed: int) -> Spl
     fitted, held_out = scikit_learn(function, "model_selection").train_test_split(
         np.arange(len(factor)), test_size=test_size, random_state=seed, stratify=labels
     )
+    for part, use in (fitted, "learn from"), (held_out, "judge on"):
+        lacking = _lacking(factor, part, labels)
+        if lacking:
+            raise ValueError(
+                f"`test_size` = {test_size:g} leaves diagnostics.{function} {lacking} "
+                f"to {use}. Give more examples, or another share."
+            )
     if labels is None:
         return Split(fitted, held_out, factor, None)
     return Split(fitted, held_out, labels, int(labels.max()) + 1)
+
+
+def _lacking(factor: np.ndarray, part: np.ndarray, labels: np.ndarray | None) -> str:
+    """Says what a part of the examples lacks; "" if nothing."""
+    if labels is None:
+        return "" if np.ptp(factor[part]) > 0 else "no two values of a factor"
+    missing = np.setdiff1d(factor, factor[part])
+    return f"no example with the value {missing[0]:g}" if len(missing) else ""
 
 
 def balanced_accuracy(truth: np.ndarray, predicted: np.ndarray) -> float:

@@ -45,8 +45,9 @@ class TotalCorrelation(Penalty):
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Raises:
-        ValueError: If an argument is none of these, or, in training, if the elements
-            of z are not independent given x or the number of examples is not known.
+        ValueError: If an argument is none of these, or, in `fit` and `evaluate`, if the
+            elements of z are not independent given x or the number of examples is not
+            known.
 
     Example:
     >>> tc = tfvae.objectives.TotalCorrelation(weight=5.0)
@@ -78,9 +79,10 @@ class TotalCorrelation(Penalty):
                 "`dataset_size` must be given to TotalCorrelation: it needs the number "
                 "of training examples, and only arrays given to `fit` tell it."
             )
-        # Each draw [S, B, 1, D] under the posteriors of all examples [B, D].
+        # Each draw [S, B, 1, *latent] under the posteriors of all examples.
         log_q = elements.log_prob(terms.z[:, :, None])
         batch = tf.shape(terms.x)[0]
+        log_q = tf.reshape(log_q, (-1, batch, batch, math.prod(log_q.shape[3:])))
         weights = self._log_weights(batch, size, log_q.dtype)
         share = shares(terms.sample_weight, log_q[0])
         relative = share * tf.cast(batch, log_q.dtype)
@@ -113,9 +115,8 @@ class TotalCorrelation(Penalty):
 
 
 def _elements(q: tfd.Distribution) -> tfd.Distribution:
-    """The distribution of the elements of z, batch shape [B, D]."""
-    factorised = isinstance(q, tfd.Independent) and q.event_shape.rank == 1
-    if not factorised or q.distribution.event_shape.rank != 0:
+    """The distribution of the elements of z, batch shape [B, *latent]."""
+    if not isinstance(q, tfd.Independent) or q.distribution.event_shape.rank != 0:
         raise ValueError(
             "TotalCorrelation needs a posterior whose elements are independent given "
             f"x, such as that of tfvae.layers.Normal. Received: {q}."
