@@ -165,5 +165,5 @@ def require_real_latents(vae: Any, caller: str) -> None:
     if not has_real_latents(vae):
         raise ValueError(
             f"`{caller}` needs latents that take all real values, and those of "
-            f"{layer!r} are {layer.support}. Use tfvae.evidence.importance."
+            f"{layer!r} do not. Use tfvae.evidence.importance."
         )

@@ -61,7 +61,7 @@ def exact(vae: Any, x: Any) -> np.ndarray:
 
     Where the last step of that search changes more than 1e-4 nats, and more than
     rounding does, the example has NaN: p(x, z) is too narrow for millions of places,
-    has jumps or too heavy tails, or is rounded too coarsely. A warning says so.
+    has jumps or too heavy tails, or is rounded too coarsely.
 
     Args:
         vae: The `tfvae.VAE`.
@@ -73,6 +73,9 @@ def exact(vae: Any, x: Any) -> np.ndarray:
     Raises:
         ValueError: If `x` is not such data, or the model is not linear and has more
             than two latents or latents that do not take all real values.
+
+    Warns:
+        UserWarning: If examples have NaN.
 
     Example:
     >>> encoder = keras.Sequential([keras.Input((4,)), tfvae.layers.Normal(3)])

@@ -72,8 +72,10 @@ def importance(
     few tenths of a nat says that the number is too low, and a `pareto_k` above 0.7
     that q misses a part of the true posterior, so that the standard error is too low
     as well. Below 2155 draws the limit is lower, 1 - 1/log10(S): few draws may miss
-    what weights with a lighter tail have. The weights of 256 examples are kept, so that
-    memory grows with S.
+    what weights with a lighter tail have. A mode of the true posterior that no draw has
+    met shows in none of these figures; and the tail that `pareto_k` looks at says
+    little where a few discrete latents give few different weights. The weights of 256
+    examples are kept, so that memory grows with S.
 
     With `jackknife=True` the bias of order 1/S is removed. The estimate is then no
     bound, and it varies more where one weight dominates:
