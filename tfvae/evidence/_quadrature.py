@@ -22,8 +22,8 @@ _MARGINS = 0.37, 0.21
 """What is added to a window below and above, in first distances of nodes."""
 
 _STEP = 0.5
-"""Nats from a mode to the nearest node at most, where it is resolved: the next doubling
-is then exact for a normal. Sums over many coarser modes may agree and be wrong."""
+"""Nats from a mode to the nearest node at most, where it is resolved. Sums over many
+coarser modes may agree, their errors being alike, and be wrong."""
 
 _HIDDEN = 20.0
 """Nats below the maximum at which a mode matters no more: 2e-9 of it."""

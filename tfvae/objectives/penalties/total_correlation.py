@@ -81,8 +81,8 @@ class TotalCorrelation(Penalty):
             )
         # Each draw [S, B, 1, *latent] under the posteriors of all examples.
         log_q = elements.log_prob(terms.z[:, :, None])
-        batch = tf.shape(terms.x)[0]
-        log_q = tf.reshape(log_q, (-1, batch, batch, math.prod(log_q.shape[3:])))
+        draws, batch = tf.shape(log_q)[0], tf.shape(terms.x)[0]
+        log_q = tf.reshape(log_q, (draws, batch, batch, math.prod(log_q.shape[3:])))
         weights = self._log_weights(batch, size, log_q.dtype)
         share = shares(terms.sample_weight, log_q[0])
         relative = share * tf.cast(batch, log_q.dtype)
