@@ -189,7 +189,7 @@ def test_a_function_of_ones_own() -> None:
 
     def measured(vae, x, scale, seed) -> Found:
         assert seed == 0
-        found = tf.constant(0.5), np.array(7)
+        found = tf.constant(0.5, tf.bfloat16), np.array(7)
         return Found(scale * len(x), "x", np.zeros(3), *found)
 
     callback = Diagnostic(measured, X, prefix="my/", scale=2)

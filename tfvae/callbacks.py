@@ -10,6 +10,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from tfvae import _checks, _data, diagnostics
 from tfvae.diagnostics.factors import check_codes_and_factors
@@ -198,12 +199,15 @@ def _numbers(result: Any) -> dict[str, float]:
             "A diagnostic must return a dataclass or a mapping from names to numbers. "
             f"Received: {_checks.describe(result)}."
         )
-    return {name: float(value) for name, value in result.items() if _is_number(value)}
+    found = {name: _number(value) for name, value in result.items()}
+    return {name: value for name, value in found.items() if value is not None}
 
 
-def _is_number(value: Any) -> bool:
-    """Whether a value is a number, be it in an array or a tensor without axes."""
-    if isinstance(value, np.ndarray) or keras.ops.is_tensor(value):
-        array = np.asarray(value)
-        return array.ndim == 0 and array.dtype.kind in "biuf"
-    return isinstance(value, numbers.Real)
+def _number(value: Any) -> float | None:
+    """A number, be it in an array or a tensor without axes, as a float, else None."""
+    arrays = tf.Tensor, tf.Variable, keras.Variable, np.ndarray
+    if isinstance(value, arrays) and len(value.shape) == 0:
+        dtype = tf.as_dtype(value.dtype)
+        if dtype.is_floating or dtype.is_integer or dtype.is_bool:
+            return float(tf.cast(value, tf.float64))
+    return float(value) if isinstance(value, numbers.Real) else None

@@ -49,6 +49,7 @@ def test_log_p_is_the_elbo_and_the_divergence() -> None:
     np.testing.assert_allclose(log_prob, elbo + divergence, atol=1e-7)
     found = gap(vae, x, num_samples=20_000, num_steps=300, seed=0)
     np.testing.assert_array_equal(found.log_prob, log_prob)
+    assert not np.any(found.estimated)
     error = vae.terms(x, 5000, seed=1).log_weights.numpy().std(0) / np.sqrt(20_000)
     assert (np.abs(found.elbo - elbo) < 5 * error).all()
     assert (np.abs(found.total - divergence) < 5 * error).all()

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from support.comparison import assert_exact
 from support.layer_cases import CASES, from_raw, names, raw_numbers, values
 
@@ -44,6 +45,26 @@ def test_log_prob_of_values_that_are_not_typical(case) -> None:
     x = values(family, p, rng)
     for dtype in ("float64", "float32"):
         check(case, raw, x, 3, dtype)
+
+
+@every_case
+def test_a_graph_in_double_precision_computes_the_same(case) -> None:
+    """A graph makes single precision of a number that eager code makes double."""
+    rng = np.random.default_rng(3)
+    raw = raw_numbers(case, 10, 3, rng)
+    layer, q, p, family = from_raw(case, raw, 3)
+    x = tf.constant(values(family, p, rng), tf.float64)
+
+    @tf.function
+    def compute(raw: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        q = layer(raw)
+        _, log_prob = layer.sample_and_log_prob(q, (2,), seed=tf.constant([1, 2]))
+        return q.log_prob(x), log_prob
+
+    found, of_draws = compute(tf.constant(raw, tf.float64))
+    np.testing.assert_allclose(found, q.log_prob(x), rtol=1e-12, atol=1e-12)
+    assert of_draws.dtype == tf.float64
+    assert np.all(np.isfinite(of_draws))
 
 
 @every_case

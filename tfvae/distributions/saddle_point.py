@@ -137,7 +137,9 @@ def log1p_error(t: tf.Tensor, one_more: tf.Tensor) -> tf.Tensor:
     v = tf.where(near, t / (2 + t), tf.zeros_like(t))
     square = tf.square(v)
     close = -t * v + 2 * v * square * _horner(ATANH, square)
-    return tf.where(near, close, tf.math.log(tf.where(near, 1.0, one_more)) - t)
+    return tf.where(
+        near, close, tf.math.log(tf.where(near, tf.ones_like(one_more), one_more)) - t
+    )
 
 
 def in_double(function: Callable[..., tf.Tensor], *values: tf.Tensor) -> tf.Tensor:
@@ -162,7 +164,9 @@ def log_power(
     low = mean < 0.01 * a
     one = tf.ones_like(mean)
     distance = deviance(
-        tf.where(low, one, a), tf.where(low, one, mean), tf.where(low, 0.0, excess)
+        tf.where(low, one, a),
+        tf.where(low, one, mean),
+        tf.where(low, tf.zeros_like(excess), excess),
     )
     power = (a - 1) * log_x + a * (tf.math.log(rate) - tf.math.log(a)) + (a - mean)
     return tf.where(low, power, -distance - log_x)

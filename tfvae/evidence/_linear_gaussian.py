@@ -9,7 +9,7 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from tfvae.distributions import MultivariateNormalHouseholder, MultivariateNormalLowRank
-from tfvae.evidence._model import numpy64
+from tfvae.evidence._model import as_decoded, numpy64
 
 __all__ = ["LinearGaussian", "linear_gaussian"]
 
@@ -75,8 +75,7 @@ def linear_gaussian(vae: Any) -> LinearGaussian | None:
         root_of_prior = np.diag(root_of_prior)
     u = _probes(len(center))
     z = center + np.linalg.norm(root_of_prior, axis=1) * u
-    # An input of the decoder may round to single precision, whatever comes after it.
-    z = z.astype(np.float32).astype(vae.posterior_layer.variable_dtype)
+    z = as_decoded(vae, z)
     likelihood = vae.decode(tf.reshape(z, (-1, *vae.posterior_layer.event_shape)))
     if not _is_gaussian(likelihood):
         return None

@@ -41,7 +41,7 @@ class Integrands:
     Args:
         log_integrand: Maps indices of all examples and points to logarithms, [M] each.
         chosen: The indices of the K examples among all.
-        starts: Points [P, K, D].
+        starts: Points [P, K, D]; those that are no numbers are left out.
 
     Attributes:
         rows: The examples, [K].
@@ -55,8 +55,13 @@ class Integrands:
     ) -> None:
         self.log_integrand, self.chosen = log_integrand, chosen
         self.rows = np.arange(len(chosen))
-        self.owners = np.tile(self.rows, len(starts))
-        self.points = starts.reshape(-1, starts.shape[-1])
+        points = starts.reshape(-1, starts.shape[-1])
+        numbers = np.all(np.isfinite(points), axis=1)
+        self.owners = np.tile(self.rows, len(starts))[numbers]
+        self.points = points[numbers]
+        empty = np.bincount(self.owners, minlength=len(chosen)) == 0
+        if np.any(empty):
+            raise Unsettled(np.flatnonzero(empty))
         self.heights = self.look(self.owners, self.points)
 
     def look(self, rows: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -78,8 +83,9 @@ class Integrands:
         """Finds the modes that can be seen from all nodes of the examples `left`.
 
         A narrow mode stands on a wide hill of the logarithm: from each local maximum of
-        values [len(left), *lattice], the highest first, a climber goes to the top in
-        steps that it halves where none leads up. The tops become known points.
+        values [len(left), *lattice], the highest first, a climber goes towards the top
+        in steps that it halves where none leads up, until it is flat around all or they
+        have had their steps. Where they end become known points.
         """
         if not len(left):
             return
@@ -161,7 +167,8 @@ def _escaped(
     """Whether known points with mass are outside the windows, [K]."""
     owners, points = examples.owners, examples.points
     outside = np.any((points < low[owners]) | (points > high[owners]), axis=1)
-    return np.bincount(owners, outside & (examples.heights >= floor[owners])) > 0
+    lost = outside & (examples.heights >= floor[owners])
+    return np.bincount(owners, lost, len(examples.rows)) > 0
 
 
 def _whole(

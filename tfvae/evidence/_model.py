@@ -16,6 +16,7 @@ from tfvae.evidence._over_draws import BLOCK
 from tfvae.objectives import Terms
 
 __all__ = [
+    "as_decoded",
     "draw_prior",
     "has_real_latents",
     "log_joint",
@@ -147,6 +148,16 @@ def spread_of_posterior(vae: Any, x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 def _spread(draws: tf.Tensor) -> tf.Tensor:
     # Of a draw that cannot vary nothing is known: it must not stop the others.
     return tf.maximum(tf.math.reduce_std(draws, axis=0), 1e-6)
+
+
+def as_decoded(vae: Any, z: np.ndarray) -> np.ndarray:
+    """Returns latents [*lead, ...] of the model's dtype as the decoder will see them.
+
+    An input of the decoder may be in single precision where the model is in double.
+    """
+    inputs = getattr(vae.decoder, "inputs", None)
+    dtype = vae.posterior_layer.variable_dtype
+    return z.astype(inputs[0].dtype if inputs else dtype).astype(dtype)
 
 
 def has_real_latents(vae: Any) -> bool:

@@ -18,6 +18,13 @@ _MOST_NODES = {1: 2**18, 2: 2**22}
 _FINEST = 2**28
 """The largest number of nodes along an axis, so that a node is an integer."""
 
+_SLACK = 10.0
+"""How many tolerances a repetition may change, as it is worth no more."""
+
+_CHANCE = 100.0
+"""Two searches that agree are believed up to this share of what the last lattice of the
+second one changed: their nodes at the end are about as dense."""
+
 _MARGINS = 0.37, 0.21
 """What is added to a window below and above, in first distances of nodes."""
 
@@ -54,30 +61,31 @@ def log_integral(
         rounding: What the function is rounded by, as a share of it.
 
     Returns:
-        The integrals, [N], nats, and what the last repetition changed in them, [N],
-        nats: infinity where nothing was found.
+        The integrals, [N], nats, and what the last steps changed in them, [N], nats:
+        infinity where nothing was found.
     """
     _, total, size = starts.shape
     count, most = _COUNTS[size]
-    found, change = np.full((2, total), np.inf)
+    found, settled, change = np.full((3, total), np.inf)
     left = np.arange(total)
+
+    def same(value: np.ndarray, change: np.ndarray, slack: float = 1.0) -> np.ndarray:
+        return change <= slack * tolerance + rounding * np.abs(value)
+
     while len(left) and count <= most:
-        chosen = Integrands(log_integrand, left, starts[:, left])
-
-        def same(one: np.ndarray, change: np.ndarray) -> np.ndarray:
-            return change <= tolerance + rounding * np.abs(one)
-
         try:
-            value, inner = _search(chosen, count, found[left], same)
+            chosen = Integrands(log_integrand, left, starts[:, left])
+            value, inner = _search(chosen, count, settled[left], same)
         except Unsettled as error:
             change[left[error.rows]] = np.inf
             left = np.delete(left, error.rows)
             continue
-        between = np.abs(value - found[left])
-        first = np.isinf(between)
+        # What did not settle on its last lattice may still agree by chance.
+        change[left] = np.maximum(np.abs(value - found[left]), inner / _CHANCE)
+        again = ~same(value, change[left], _SLACK) & np.isfinite(inner)
+        again |= np.isinf(found[left])
+        settled[left] = np.where(same(value, inner), value, np.inf)
         found[left] = value
-        change[left] = np.where(first | np.isinf(inner), inner, between)
-        again = first | (~same(value, between) & (between > inner))
         left, count = left[again], 2 * count - 1
     return found, change
 
@@ -86,12 +94,12 @@ def _search(
     examples: Integrands,
     count: int,
     before: np.ndarray,
-    same: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    same: Callable[..., np.ndarray],
 ) -> tuple[np.ndarray, np.ndarray]:
     """The integrals [K], found with `count` nodes along each axis to begin with.
 
-    They are known where two lattices agree, or the second and the search `before`. Also
-    returns what the last lattice changed: infinity while a known mode is hidden.
+    They are known where two lattices agree, or the second and a search `before` that
+    settled. Also returns by how much: infinity while a known mode is hidden.
     """
     low, high = windows(examples, count)
     # Two searches never have the same nodes: if they agree, it means something.

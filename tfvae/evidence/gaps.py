@@ -40,6 +40,7 @@ class Gap:
             examples, [N], nats.
         standard_error: The standard error of `elbo`, sd(log w) / sqrt(S), [N], nats.
             That of `total` is the same where log p(x) is known.
+        estimated: Whether log p(x) is not known but an estimate of `importance`, [N].
     """
 
     log_prob: np.ndarray
@@ -49,6 +50,7 @@ class Gap:
     approximation: np.ndarray
     amortization: np.ndarray
     standard_error: np.ndarray
+    estimated: np.ndarray
 
 
 def gap(
@@ -118,7 +120,7 @@ def gap(
         )
     x, seed = vae._check(x), vae._seed(seed)
     seed, estimate_seed = split_seed(seed)
-    log_prob = _log_prob(vae, x, num_samples, estimate_seed, log_prob)
+    log_prob, estimated = _log_prob(vae, x, num_samples, estimate_seed, log_prob)
     optimise = once(vae, _optimiser, num_steps)
     elbos = once(vae, _elbos, num_samples)
 
@@ -142,12 +144,14 @@ def gap(
         approximation=log_prob - optimal,
         amortization=optimal - elbo,
         standard_error=error,
+        estimated=estimated,
     )
 
 
 def _log_prob(
     vae: Any, x: tf.Tensor, num_samples: int, seed: tf.Tensor, log_prob: Any
-) -> np.ndarray:
+) -> tuple[np.ndarray, np.ndarray]:
+    """Log p(x), and for which examples it is an estimate."""
     if log_prob is None:
         found = np.full(len(x), np.nan)
         if has_exact(vae):
@@ -156,13 +160,13 @@ def _log_prob(
         if np.any(lost):
             rest = tf.boolean_mask(x, lost)
             found[lost] = importance(vae, rest, num_samples, seed).log_prob
-        return found
+        return found, lost
     known = numpy64(log_prob)
     if known.shape != (len(x),):
         raise ValueError(
             f"`log_prob` must have the shape {[len(x)]}. Received: {list(known.shape)}."
         )
-    return known
+    return known, np.zeros(len(x), bool)
 
 
 def _terms(
