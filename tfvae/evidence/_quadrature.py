@@ -19,7 +19,7 @@ _FINEST = 2**28
 """The largest number of nodes along an axis, so that a node is an integer."""
 
 _SLACK = 10.0
-"""How many tolerances a repetition may change, as it is worth no more."""
+"""How many tolerances a repetition may change the integral by and be the last."""
 
 _CHANCE = 100.0
 """Two searches that agree are believed up to this share of what the last lattice of the
