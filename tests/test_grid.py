@@ -1,6 +1,6 @@
 """Likelihood, posterior and prior in combination: trained, used, saved and exported.
 
-By default a set that holds every pair of them, of which some are exported;
+By default every posterior with every prior, of which some are exported;
 `--full-grid` takes all, or one of so many parts of them, and exports each.
 """
 

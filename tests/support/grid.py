@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -229,29 +229,26 @@ def full() -> list[Combination]:
 
 @functools.cache
 def pairwise() -> tuple[Combination, ...]:
-    """Combinations that hold every pair of names that can meet.
+    """Every posterior with every prior that it can meet, over likelihoods in turn.
 
-    A rare posterior is in one of them.
+    A likelihood sees of both no more than draws of z. A rare posterior is in one.
     """
     rare = zip(RARE_POSTERIORS, LIKELIHOODS, PRIORS, strict=False)
-    every = [one for one in full() if one.posterior in POSTERIORS]
     chosen = [Combination(one, two, three) for two, one, three in rare]
-    return (*chosen, *_cover(every, size=2))
+    pairs = {(one.posterior, one.prior): None for one in full()}
+    pairs = [pair for pair in pairs if pair[0] in POSTERIORS]
+    turns = itertools.cycle(LIKELIHOODS)
+    return (*chosen, *(Combination(next(turns), *pair) for pair in pairs))
 
 
 def each_name_once() -> tuple[Combination, ...]:
-    """Some of `pairwise` that hold every name of every part."""
-    return _cover(pairwise(), size=1)
+    """Some of `pairwise` that hold every name of every part, chosen greedily."""
 
+    def names(one: Combination) -> set[tuple[str, str]]:
+        return set(dataclasses.asdict(one).items())
 
-def _cover(every: Sequence[Combination], size: int) -> tuple[Combination, ...]:
-    """Chooses greedily until every `size` names that meet anywhere have met."""
-
-    def groups(one: Combination) -> set[tuple[tuple[str, str], ...]]:
-        return {*itertools.combinations(dataclasses.asdict(one).items(), size)}
-
-    chosen, missing = [], {group for one in every for group in groups(one)}
+    chosen, missing = [], {name for one in pairwise() for name in names(one)}
     while missing:
-        chosen.append(max(every, key=lambda one: len(missing & groups(one))))
-        missing -= groups(chosen[-1])
+        chosen.append(max(pairwise(), key=lambda one: len(missing & names(one))))
+        missing -= names(chosen[-1])
     return tuple(chosen)
