@@ -77,14 +77,17 @@ clean: ## remove what these targets made, but not saved_models/
 	rm -rf .pytest_cache .mypy_cache .ruff_cache build dist
 	find tfvae tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(TRAIN): pyproject.toml
+# What the build fetches for the page in the browser.
+BUILD := hatch_build.py tfvae/export/page/package-lock.json
+
+$(TRAIN): pyproject.toml $(BUILD)
 	$(call install,.venv-train,$(PYTHON),--editable '.[all]')
 
-$(TEST): pyproject.toml
+$(TEST): pyproject.toml $(BUILD)
 	$(call install,.venv-test,$(PYTHON),--editable '.[dev]')
 
-$(PAGES): pyproject.toml
+$(PAGES): pyproject.toml $(BUILD)
 	$(call install,.venv-pages,$(PYTHON),--editable '.[tutorials]')
 
-$(LOWEST): pyproject.toml tests/lowest.txt
+$(LOWEST): pyproject.toml tests/lowest.txt $(BUILD)
 	$(call install,.venv-lowest,$(LOWEST_PYTHON),--constraint tests/lowest.txt --editable '.[dev]')

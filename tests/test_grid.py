@@ -88,3 +88,4 @@ def test_combination(combination, tmp_path, request) -> None:
         # Each export compares its signatures with the model before it writes anything.
         vae.export(tmp_path / "1", num_samples=4)
         vae.export(tmp_path / "vae.tflite", format="litert", num_samples=4)
+        vae.export(tmp_path / "onnx", format="onnx", num_samples=4)

@@ -12,7 +12,14 @@ from collections.abc import Iterator
 
 import tensorflow as tf
 
-__all__ = ["builtins_only", "expm1", "log1p", "softplus", "traces_builtins_only"]
+__all__ = [
+    "builtins_only",
+    "distinct",
+    "expm1",
+    "log1p",
+    "softplus",
+    "traces_builtins_only",
+]
 
 _builtins_only = contextvars.ContextVar("builtins_only", default=False)
 
@@ -33,6 +40,17 @@ def builtins_only() -> Iterator[None]:
 def traces_builtins_only() -> bool:
     """Returns whether this runs inside `builtins_only`."""
     return _builtins_only.get()
+
+
+def distinct(x: tf.Tensor) -> tf.Tensor:
+    """Returns x as a tensor of its own, under which no other output goes.
+
+    Some of LiteRT's runtimes know one name for each tensor, and the mean of a normal
+    distribution, say, is also its parameter `loc`.
+    """
+    if not traces_builtins_only():
+        return x
+    return tf.maximum(x, x.dtype.as_numpy_dtype("-inf"))
 
 
 def log1p(x: tf.Tensor) -> tf.Tensor:

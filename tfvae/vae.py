@@ -15,7 +15,7 @@ from tfvae._model import ObjectiveModel
 from tfvae._parts import as_prior, check_parts, check_seed
 from tfvae.distributions import kl_method
 from tfvae.evidence import Marginal
-from tfvae.export import export_litert, export_saved_model
+from tfvae.export import export
 from tfvae.layers import DistributionLayer, distribution_layer
 from tfvae.objectives import Terms
 from tfvae.priors import Prior
@@ -328,7 +328,9 @@ class VAE(ObjectiveModel):
         format: str = "tf_saved_model",
         *,
         num_samples: int = 64,
-        batch_size: int = 1,
+        examples: Any = None,
+        verbose: bool = True,
+        **options: Any,
     ) -> dict[str, float]:
         """Writes the model as named signatures that need neither tfvae nor TFP.
 
@@ -340,36 +342,62 @@ class VAE(ObjectiveModel):
             log_prob(x)     log_prob
 
         A SavedModel takes any batch size, a `seed` int32[2] for the last three and
-        `num_samples` for `sample`; its `serving_default` is `reconstruct`. A `.tflite`
-        file has a fixed batch size and takes the noise itself, standard normals or
+        `num_samples` for `sample`. ONNX files, one for each signature, and a `.tflite`
+        file, which has a fixed batch size, take the noise itself, standard normals or
         uniforms on (0, 1) as `noise` of a layer says: `noise_z` that of
         `posterior_layer`, or in `sample` of `prior_layer`, and `noise_x` that of
-        `likelihood_layer`. Each signature is compared with the model before the
-        result is put in place by one rename.
+        `likelihood_layer`. The format "web" is a page that explores the model in a
+        browser. Each result is run on examples and on random inputs where it will run
+        (a SavedModel in a process of its own), compared with the model, and put in
+        place by one rename; it keeps a card of what goes in and out, where it is from
+        and how far it is from the model, which `tfvae inspect` prints.
 
         Args:
-            filepath: The folder of a SavedModel, which must not exist yet, such as
-                "saved_models/digits/1", or the `.tflite` file, which may.
-            format: "tf_saved_model" or "litert". Default: "tf_saved_model".
+            filepath: The folder of a SavedModel, such as "saved_models/digits/1", of
+                ONNX files or of a page, which must not exist yet, or the `.tflite`
+                file, which may.
+            format: "tf_saved_model", "litert", "onnx" or "web". Default:
+                "tf_saved_model".
             num_samples: Number S of draws in `log_prob`. Default: 64.
-            batch_size: The number of examples B of a `.tflite` file. Default: 1.
+            examples: Data [N, *event] to compare on, beside draws from the model.
+                Default: None.
+            verbose: Whether to print the largest differences. Default: True.
+            **options: What a format takes beside these.
+                All but "web": `metrics`, a dict of figures to keep with the model.
+                "tf_saved_model": `serving_default`, the signature of requests that
+                name none (default: "reconstruct"); `warmup=True` to write requests
+                that TF Serving plays before it serves; `preprocessing`, a Keras layer
+                or model from bytes to data, for signatures `encode_raw`,
+                `reconstruct_raw`, `elbo_raw` and `log_prob_raw` that take `raw`.
+                "litert": `batch_size`, the number of examples B of a call (default:
+                1); `precision`, one of "float32" (the default), "float16",
+                "dynamic_int8" and "int8"; `max_elbo_loss`, the nats of the ELBO that
+                another precision than float32 may cost (default: 1); and
+                `noise="internal"` for draws by the runtime's own random numbers.
 
         Returns:
             For each signature, the largest difference from the model as a share of
             what is allowed: 1e-5 absolute plus relative, 1e-4 relative for nats.
 
         Raises:
-            FileExistsError: If the folder of a SavedModel exists.
-            ValueError: If an argument is none of these, a SavedModel would have the
-                suffix of a file, an operation has no LiteRT builtin, or a signature
-                differs from the model.
+            FileExistsError: If a folder exists.
+            ImportError: If what a format needs is not installed.
+            ValueError: If an argument is none of these, a folder would have the
+                suffix of a file, an operation has no counterpart in the format, or a
+                signature differs from the model. Nothing is put in place.
         """
-        _checks.one_of("format", format, ("tf_saved_model", "litert"))
         num_samples = _checks.positive_int("num_samples", num_samples)
-        batch_size = _checks.positive_int("batch_size", batch_size)
-        if format == "litert":
-            return export_litert(self, filepath, batch_size, num_samples)
-        return export_saved_model(self, filepath, num_samples)
+        if examples is not None:
+            examples = self._check(examples).numpy()
+        return export(
+            self,
+            filepath,
+            format,
+            num_samples,
+            examples=examples,
+            verbose=verbose,
+            **options,
+        )
 
     def predict_step(self, data: Any) -> tf.Tensor:
         """Returns E[x|z] at the location of q(z|x) for a batch."""

@@ -165,7 +165,13 @@ def test_an_unwritable_folder_is_named(vae, tmp_path) -> None:
     [
         ({"format": "onxx"}, "`format` must be one of 'tf_saved_model', 'litert'"),
         ({"num_samples": 0}, "`num_samples` must be a positive integer. Received: 0"),
-        ({"batch_size": 1.5}, "`batch_size` must be a positive integer"),
+        ({"batch_size": 2}, "takes no `batch_size`"),
+        ({"format": "litert", "batch_size": 1.5}, "`batch_size` must be a positive"),
+        ({"format": "litert", "precision": "int4"}, "`precision` must be one of"),
+        ({"format": "litert", "noise": "none"}, "`noise` must be one of"),
+        ({"serving_default": "score"}, "`serving_default` must be one of 'encode'"),
+        ({"examples": np.full((2, 6), 0.5)}, "must lie in the support of Bernoulli"),
+        ({"metrics": {"elbo": np.nan}}, "`metrics` must hold names and finite"),
     ],
 )
 def test_bad_arguments(vae, tmp_path, arguments, message) -> None:

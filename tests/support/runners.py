@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-__all__ = ["in_litert", "in_plain_tensorflow"]
+__all__ = ["in_litert", "in_onnx", "in_plain_tensorflow"]
 
 _TENSORFLOW = """
 import pickle
@@ -40,6 +40,21 @@ pickle.dump(outputs, open(after, "wb"))
 assert not {"tfvae", "tensorflow", "keras"} & set(sys.modules)
 """
 
+_ONNX = """
+import pickle
+import sys
+import onnxruntime
+
+path, before, after = sys.argv[1:]
+outputs = {}
+for name, inputs in pickle.load(open(before, "rb")).items():
+    session = onnxruntime.InferenceSession(f"{path}/{name}.onnx")
+    names = [output.name for output in session.get_outputs()]
+    outputs[name] = dict(zip(names, session.run(names, inputs)))
+pickle.dump(outputs, open(after, "wb"))
+assert not {"tfvae", "tensorflow", "keras"} & set(sys.modules)
+"""
+
 Arrays = dict[str, np.ndarray]
 
 
@@ -51,6 +66,11 @@ def in_plain_tensorflow(path: Path, inputs: dict[str, Arrays]) -> dict[str, Arra
 def in_litert(path: Path, inputs: dict[str, Arrays]) -> dict[str, Arrays]:
     """Runs signatures of a `.tflite` file where TensorFlow is not imported."""
     return _run(_LITERT, path, inputs)
+
+
+def in_onnx(path: Path, inputs: dict[str, Arrays]) -> dict[str, Arrays]:
+    """Runs signatures of a folder of ONNX files where TensorFlow is not imported."""
+    return _run(_ONNX, path, inputs)
 
 
 def _run(script: str, path: Path, inputs: dict[str, Arrays]) -> dict[str, Arrays]:

@@ -13,6 +13,7 @@ from tfvae.cli.options import parse_sizes
 __all__ = ["app"]
 
 DATA, MODEL, TRAINING, RESULT = "Data", "Model", "Training", "Result"
+LITERT, SERVING = "LiteRT", "Serving"
 
 app = typer.Typer(
     cls=OneSentence,
@@ -227,17 +228,133 @@ def export(
         pathlib.Path, typer.Option("--output", "-o", help="What to write.")
     ],
     format: Annotated[
-        Literal["tf_saved_model", "litert"],
-        typer.Option(help="A SavedModel folder, or a .tflite file."),
+        Literal["tf_saved_model", "litert", "onnx", "web"],
+        typer.Option(help="A SavedModel, a .tflite file, ONNX files, or a web page."),
     ] = "tf_saved_model",
+    data: Annotated[
+        str | None,
+        typer.Option(metavar="DATA", help="Compare with the model on DATA, too."),
+    ] = None,
+    num_samples: Annotated[
+        int, typer.Option("--samples", min=1, help="Samples of `log_prob`.")
+    ] = 64,
     batch_size: Annotated[
-        int, typer.Option(min=1, help="Examples per call of a .tflite file.")
-    ] = 1,
+        int | None,
+        typer.Option(rich_help_panel=LITERT, min=1, help="Examples per call. [1]"),
+    ] = None,
+    precision: Annotated[
+        Literal["float32", "float16", "dynamic_int8", "int8"] | None,
+        typer.Option(rich_help_panel=LITERT, help="Of its numbers. [float32]"),
+    ] = None,
+    max_elbo_loss: Annotated[
+        float | None,
+        typer.Option(
+            rich_help_panel=LITERT, help="Nats that the precision may cost. [1]"
+        ),
+    ] = None,
+    noise: Annotated[
+        Literal["input", "internal"] | None,
+        typer.Option(
+            rich_help_panel=LITERT,
+            help="Who draws: the caller or the runtime. [input]",
+        ),
+    ] = None,
+    table: Annotated[
+        bool,
+        typer.Option(
+            "--table",
+            rich_help_panel=LITERT,
+            help="Show size, time and ELBO of every precision on DATA.",
+        ),
+    ] = False,
+    serving_default: Annotated[
+        str | None,
+        typer.Option(
+            rich_help_panel=SERVING,
+            metavar="SIGNATURE",
+            help="What requests without a name get. [reconstruct]",
+        ),
+    ] = None,
+    warmup: Annotated[
+        bool,
+        typer.Option(
+            "--warmup",
+            rich_help_panel=SERVING,
+            help="Write requests that a server plays before it serves.",
+        ),
+    ] = False,
+    raw: Annotated[
+        bool,
+        typer.Option(
+            "--raw",
+            rich_help_panel=SERVING,
+            help="Add signatures that take bytes as they are stored.",
+        ),
+    ] = False,
 ) -> None:
     """Export a saved MODEL with its named signatures."""
-    from tfvae.cli.reuse import export as run
+    from tfvae.cli.exporting import export as run
 
-    run(model, output, format, batch_size)
+    if raw and format != "tf_saved_model":
+        raise typer.BadParameter("only a SavedModel has it.", param_hint="--raw")
+    if table and format != "litert":
+        raise typer.BadParameter("only litert has precisions.", param_hint="--table")
+    given = {
+        "batch_size": batch_size,
+        "precision": precision,
+        "max_elbo_loss": max_elbo_loss,
+        "noise": noise,
+        "serving_default": serving_default,
+        "warmup": warmup or None,
+        "num_samples": num_samples,
+    }
+    options = {name: value for name, value in given.items() if value is not None}
+    run(model, output, format, data, raw, table, options)
+
+
+@app.command()
+def inspect(
+    path: Annotated[
+        pathlib.Path,
+        typer.Argument(
+            metavar="PATH",
+            help="A .keras, .tflite or .onnx file, or the folder of a SavedModel, of "
+            "ONNX files, of a page or of a model.",
+            show_default=False,
+        ),
+    ],
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON for other programs.")
+    ] = False,
+) -> None:
+    """Show the signatures, sizes, checks and origin of an artefact."""
+    from tfvae.cli.inspection import inspect as run
+
+    run(path, as_json)
+
+
+@app.command()
+def explore(
+    model: ModelArgument,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATA",
+            help="Examples to begin with, prepared as in the training run. "
+            "Default: the digits, or draws.",
+        ),
+    ] = None,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="0 takes a free one.")
+    ] = 0,
+    browser: Annotated[
+        bool, typer.Option("--browser/--no-browser", help="Open the page.")
+    ] = True,
+) -> None:
+    """Explore a saved MODEL, or a page exported from one, in the browser."""
+    from tfvae.cli.explore import explore as run
+
+    run(model, port, browser, data)
 
 
 def _sizes(flag: str, text: str) -> tuple[int, ...]:

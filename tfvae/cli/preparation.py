@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from tfvae.cli.models import SavedModel
     from tfvae.datasets import Arrays
 
-__all__ = ["Preparation", "prepare"]
+__all__ = ["Preparation", "prepare", "recorded"]
 
 _EPSILON = 1e-12
 
@@ -176,6 +177,19 @@ def prepare(
     for part in (data.x_train, data.x_test):
         found.scaled(part)
     return found
+
+
+def recorded(saved: SavedModel) -> Preparation | None:
+    """Returns how the data of a model were prepared, or None if nothing says so."""
+    if saved.record is None:
+        return None
+    try:
+        return Preparation(**saved.record["preparation"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{saved.file.with_name('metrics.json')} does not say how the data were "
+            "prepared, as `tfvae train` writes it."
+        ) from error
 
 
 def _choose(data: Arrays, binarize: str | None) -> tuple[str, str]:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-import platform
 import re
-from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tfvae.datasets import Arrays
 
-__all__ = ["describe", "to_json", "versions"]
+__all__ = ["describe", "to_json"]
 
 
 def describe(source: str, arrays: Arrays) -> dict[str, Any]:
@@ -43,15 +41,3 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_finite(entry) for entry in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def versions() -> dict[str, str]:
-    """Returns the versions of Python and of the packages that make the numbers."""
-    packages = ("tfvae", "tensorflow", "keras", "tensorflow-probability", "numpy")
-    found = {"python": platform.python_version()}
-    for package in packages:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            found[package] = "not installed"
-    return found

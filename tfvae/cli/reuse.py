@@ -1,4 +1,4 @@
-"""`tfvae evaluate`, `sample` and `export`: what is done with a saved model."""
+"""`tfvae evaluate` and `sample`: what is done with a saved model."""
 
 import pathlib
 import time
@@ -8,11 +8,11 @@ import numpy as np
 from tfvae import datasets, plots
 from tfvae.cli import display
 from tfvae.cli.folders import workspace
-from tfvae.cli.models import SavedModel, find
-from tfvae.cli.preparation import Preparation
+from tfvae.cli.models import find
+from tfvae.cli.preparation import recorded
 from tfvae.cli.training import figures
 
-__all__ = ["evaluate", "export", "sample"]
+__all__ = ["evaluate", "sample"]
 
 
 def evaluate(
@@ -32,7 +32,7 @@ def evaluate(
         OSError: If a file cannot be read.
     """
     saved = find(model)
-    preparation = _preparation(saved)
+    preparation = recorded(saved)
     if preparation is None:
         raise ValueError(
             f"{saved.file} has no metrics.json beside it, which records how its data "
@@ -77,7 +77,7 @@ def sample(
     if output.suffix not in (".npy", ".png"):
         raise ValueError(f"The output must end in .npy or .png, received {output}.")
     saved = find(model)
-    preparation = _preparation(saved)
+    preparation = recorded(saved)
     with workspace(output.parent) as draft:
         x = saved.load().sample(count, seed=seed, mean=mean)
         if preparation is not None:
@@ -89,45 +89,3 @@ def sample(
             plots.samples(x).savefig(written)
         written.replace(output)
     display.note("saved", f"{output}, {count:,} samples of shape {x.shape[1:]}")
-
-
-def export(
-    model: pathlib.Path, output: pathlib.Path, format: str, batch_size: int
-) -> None:
-    """Exports a saved model.
-
-    Args:
-        model: Where `tfvae train` put the model.
-        output: What to write; it must not exist yet.
-        format: "tf_saved_model" or "litert".
-        batch_size: Examples per call of a .tflite file.
-
-    Raises:
-        ValueError: If the model cannot be used or `output` exists.
-        OSError: If a file cannot be read or written.
-    """
-    if output.exists():
-        raise ValueError(f"{output} exists already: choose another place.")
-    saved = find(model)
-    vae = saved.load()
-    with workspace(output.parent) as draft:
-        written = draft / output.name
-        if format == "litert":
-            vae.export(str(written), format=format, batch_size=batch_size)
-        else:
-            vae.export(str(written), format=format)
-        written.replace(output)
-    display.note("saved", str(output))
-
-
-def _preparation(saved: SavedModel) -> Preparation | None:
-    """Returns how the data of a model were prepared, or None if nothing says so."""
-    if saved.record is None:
-        return None
-    try:
-        return Preparation(**saved.record["preparation"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(
-            f"{saved.file.with_name('metrics.json')} does not say how the data were "
-            "prepared, as `tfvae train` writes it."
-        ) from error

@@ -21,8 +21,9 @@ from tfvae.cli.folders import ASSETS, FILES, publish, workspace
 from tfvae.cli.models import build
 from tfvae.cli.options import Options, resolve
 from tfvae.cli.preparation import Preparation, prepare
-from tfvae.cli.record import describe, to_json, versions
+from tfvae.cli.record import describe, to_json
 from tfvae.evidence._weights import FEWEST
+from tfvae.export.card import versions
 
 __all__ = ["figures", "run"]
 
@@ -64,13 +65,13 @@ def run(
         measured = time.monotonic()
 
         saved_model = draft / "saved_model"
-        vae.export(str(saved_model))
+        kept: Any = {"examples": x_test, "metrics": test, "verbose": False}
+        vae.export(str(saved_model), warmup=True, **kept)
         assets = saved_model / ASSETS
-        assets.mkdir(exist_ok=True)
         vae.save(assets / "model.keras")
         not_exported = {}
         try:
-            vae.export(str(assets / "model.tflite"), format="litert")
+            vae.export(str(assets / "model.tflite"), format="litert", **kept)
         except ValueError as error:
             not_exported["model.tflite"] = " ".join(str(error).split())
         exported = time.monotonic()
@@ -213,7 +214,8 @@ def _batches(x: np.ndarray, options: Options) -> tf.data.Dataset:
 
 def _check_installed() -> None:
     """Finds out before the training what would stop the run after it."""
-    for module in ("matplotlib.figure", "ai_edge_litert.interpreter"):
+    needed = ("matplotlib.figure", "ai_edge_quantizer", "tensorflow_serving.apis")
+    for module in needed:
         try:
             importlib.import_module(module)
         except ImportError as error:

@@ -1,6 +1,8 @@
 """Trained models as artefacts that need neither tfvae nor TensorFlow Probability."""
 
-from tfvae.export.litert import export_litert
-from tfvae.export.saved_model import export_saved_model
+from tfvae.export.formats import FORMATS, export
+from tfvae.export.inspection import inspect
+from tfvae.export.precisions import Precision, precisions
+from tfvae.export.quantization import PRECISIONS
 
-__all__ = ["export_litert", "export_saved_model"]
+__all__ = ["FORMATS", "PRECISIONS", "Precision", "export", "inspect", "precisions"]

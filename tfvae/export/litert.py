@@ -3,25 +3,41 @@
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
+from tfvae import _checks
 from tfvae._builtins import builtins_only
-from tfvae.export.check import compare, inputs_for
+from tfvae.export.blame import layers_of, sources
+from tfvae.export.card import card
+from tfvae.export.check import report
+from tfvae.export.embedding import embed
+from tfvae.export.latency import warn_if_slower
+from tfvae.export.litert_comparison import compared
 from tfvae.export.placing import place
-from tfvae.export.saved_model import write_saved_model
-from tfvae.export.signatures import with_noise
+from tfvae.export.quantization import PRECISIONS, calibration_for, quantized
+from tfvae.export.saved_model import traced, write_saved_model
+from tfvae.export.signatures import DRAWING, internal, with_noise
 
-__all__ = ["export_litert"]
+__all__ = ["check_computes_in_float32", "export_litert"]
 
 
 def export_litert(
-    vae: Any, path: str | os.PathLike[str], batch_size: int, num_samples: int
+    vae: Any,
+    path: str | os.PathLike[str],
+    batch_size: int = 1,
+    num_samples: int = 64,
+    *,
+    precision: str = "float32",
+    noise: str = "input",
+    max_elbo_loss: float = 1.0,
+    examples: np.ndarray | None = None,
+    metrics: dict[str, Any] | None = None,
+    verbose: bool = False,
 ) -> dict[str, float]:
     """Converts to LiteRT builtins, compares with the model and puts it in place.
 
@@ -30,69 +46,133 @@ def export_litert(
         path: The file to write; one that exists is replaced.
         batch_size: The number of examples B, which is fixed in the file.
         num_samples: Number S of draws in `log_prob`.
+        precision: One of `PRECISIONS`.
+        noise: "input", or "internal" for draws by the random op of the runtime.
+        max_elbo_loss: Nats of the ELBO that another precision than float32 may cost.
+        examples: Data [N, *event] to compare on, beside draws from the model; "int8"
+            takes its ranges from them.
+        metrics: Figures of the model to keep with it.
+        verbose: Whether to print the largest differences.
 
     Returns:
         For each signature, the largest difference from the model relative to what
-        is allowed: at most 1.
+        is allowed in float32: at most 1 there, and more in other precisions.
 
     Raises:
-        ImportError: If the LiteRT interpreter is not installed.
+        ImportError: If the LiteRT interpreter or the quantizer is not installed.
         IsADirectoryError: If `path` is a folder.
-        ValueError: If a layer does not compute in float32, an operation has no
-            builtin, or a signature differs from the model; nothing is put in place.
+        ValueError: If an argument is none of these, a layer does not compute in
+            float32, an operation has no builtin, or a signature differs from the
+            model; nothing is put in place.
     """
-    try:
-        from ai_edge_litert.interpreter import Interpreter
-    except ImportError as error:
-        raise ImportError(
-            "A .tflite file is checked before it is put in place, and that needs the "
-            "LiteRT interpreter: pip install 'tfvae[litert]'."
-        ) from error
+    _check_installed()
+    _checks.one_of("precision", precision, PRECISIONS)
+    _checks.one_of("noise", noise, ("input", "internal"))
     if Path(path).is_dir():
         raise IsADirectoryError(f"{path} is a folder; name the `.tflite` file in it.")
-    for layer in _layers(vae):
+    if precision == "int8" and examples is None:
+        raise ValueError(
+            '`examples` must be given with precision="int8", which takes the ranges of '
+            "its integers from them. Received: None."
+        )
+    check_computes_in_float32(vae, "LiteRT")
+    given = with_noise(vae, batch_size, num_samples)
+    signatures = dict(given)
+    if noise == "internal":
+        signatures |= {name: internal(given[name]) for name in DRAWING}
+    with tempfile.TemporaryDirectory() as folder, builtins_only():
+        functions = traced(signatures)
+        write_saved_model(vae.weights, Path(folder), functions)
+        content = _convert(vae, folder, functions, precision == "float16")
+        if precision.endswith("int8"):
+            floats, calibration = content, None
+            if examples is not None and precision == "int8":
+                calibration = calibration_for(vae, signatures, examples)
+            content = quantized(floats, precision, calibration)
+            warn_if_slower(floats, content, precision)
+    found, loss = compared(vae, content, given, noise, precision, examples)
+    if loss is not None and not loss <= max_elbo_loss:
+        raise ValueError(
+            f"In {precision} the ELBO is lower by {loss:.3g} nats per example, and "
+            f"`max_elbo_loss` is {max_elbo_loss:g}. Nothing was written."
+        )
+    content = embed(
+        content,
+        card(
+            vae,
+            signatures,
+            functions,
+            _runtime(),
+            found,
+            metrics,
+            format="litert",
+            precision=precision,
+            noise=noise,
+            batch_size=batch_size,
+            num_samples=num_samples,
+            elbo_loss=loss,
+        ),
+    )
+    with place(path) as beside:
+        beside.write_bytes(content)
+    if verbose:
+        report(found, _runtime())
+        if loss is not None:
+            print(f"In {precision} the ELBO changes by {-loss:+.3g} nats per example.")
+    return {name: difference.share for name, difference in found.items()}
+
+
+def check_computes_in_float32(vae: Any, runtime: str) -> None:
+    """Refuses a model with a layer that computes in something else.
+
+    Raises:
+        ValueError: If there is one, which it names.
+    """
+    for layer in layers_of(vae):
         if layer.compute_dtype != "float32":
             raise ValueError(
-                f"LiteRT computes in float32, and the layer {layer.name} in "
+                f"{runtime} computes in float32, and the layer {layer.name} in "
                 f"{layer.compute_dtype}. Make the model with the dtype policy "
                 '"float32", or export as a SavedModel.'
             )
-    signatures = with_noise(vae, batch_size, num_samples)
-    with tempfile.TemporaryDirectory() as folder, builtins_only():
-        write_saved_model(vae, Path(folder), signatures)
-        content = _convert(folder, list(signatures))
-    interpreter = Interpreter(model_content=content)
-
-    def run(name: str, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        return interpreter.get_signature_runner(name)(**inputs)
-
-    differences = compare(run, signatures, inputs_for(vae, signatures))
-    with place(path) as beside:
-        beside.write_bytes(content)
-    return differences
 
 
-def _layers(layer: keras.layers.Layer) -> Iterator[keras.layers.Layer]:
-    for inner in getattr(layer, "layers", []):
-        yield inner
-        yield from _layers(inner)
+def _check_installed() -> None:
+    try:
+        import ai_edge_litert.interpreter  # noqa: F401
+        import ai_edge_quantizer  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            "A .tflite file is checked before it is put in place, and that needs the "
+            f"LiteRT interpreter: pip install 'tfvae[litert]' ({error})."
+        ) from error
 
 
-def _convert(saved_model: str, names: list[str]) -> bytes:
+def _runtime() -> str:
+    return f"ai_edge_litert {metadata.version('ai-edge-litert')}"
+
+
+def _convert(
+    vae: Any, saved_model: str, functions: dict[str, Any], half: bool
+) -> bytes:
     converter = tf.lite.TFLiteConverter.from_saved_model(
-        saved_model, signature_keys=names
+        saved_model, signature_keys=list(functions)
     )
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+    if half:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.target_spec.supported_types = [tf.float16]
     try:
         return converter.convert()
     except Exception as error:
-        missing = sorted(set(re.findall(r"'tf\.(\w+)' op is neither", str(error))))
+        missing = set(re.findall(r"'tf\.(\w+)' op is neither", str(error)))
         if not missing:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise ValueError(
                 f"The model cannot be exported as LiteRT: {reason}"
             ) from error
         raise ValueError(
-            f"The model cannot be exported as LiteRT: {', '.join(missing)} has no "
-            "builtin operation. Export as a SavedModel, or use other layers."
+            "The model cannot be exported as LiteRT: "
+            f"{', '.join(sources(vae, functions, missing))} has no builtin operation. "
+            "Export as a SavedModel, or use other layers."
         ) from error

@@ -6,8 +6,12 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 __all__ = ["place"]
+
+_PREFIX = ".partial-"
+_LOCK = "lock"
 
 
 @contextlib.contextmanager
@@ -16,7 +20,8 @@ def place(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     The path given is in the same folder, so that the last step is one rename, and its
     name starts with a dot, so that a server that polls the folder passes it over. If
-    the block raises, everything is as it was.
+    the block raises, everything is as it was. What a process that was killed left
+    behind is removed by the next that writes to the folder.
 
     Args:
         path: The file or folder to make. A file that exists is replaced.
@@ -31,18 +36,54 @@ def place(path: str | os.PathLike[str]) -> Iterator[Path]:
     made = [folder for folder in path.parents if not folder.exists()]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        room = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+        _remove_abandoned(path.parent)
+        room = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=path.parent))
     except OSError as error:
         raise OSError(
             f"The folder {path.parent} cannot be written: {error.strerror}."
         ) from error
     try:
-        beside = room / path.name
-        yield beside
-        os.replace(beside, path)
+        with _locked(room):
+            beside = room / path.name
+            yield beside
+            os.replace(beside, path)
     finally:
         shutil.rmtree(room, ignore_errors=True)
         # Folders that were made for nothing: `rmdir` takes only empty ones.
         with contextlib.suppress(OSError):
             for folder in made:
                 folder.rmdir()
+
+
+@contextlib.contextmanager
+def _locked(room: Path) -> Iterator[None]:
+    """Holds a lock in a room, which the system lets go of when the process ends."""
+    fcntl = _locks()
+    if fcntl is None:
+        yield
+        return
+    with open(room / f"{_LOCK}-taken", "wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        # Under this name it is locked from the beginning.
+        os.rename(file.name, room / _LOCK)
+        yield
+
+
+def _remove_abandoned(folder: Path) -> None:
+    fcntl = _locks()
+    if fcntl is None:
+        return
+    for lock in folder.glob(f"{_PREFIX}*/{_LOCK}"):
+        with contextlib.suppress(OSError), open(lock, "rb") as file:
+            # Fails where somebody is at work.
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(lock.parent, ignore_errors=True)
+
+
+def _locks() -> Any:
+    """The module of file locks, None on systems without it."""
+    try:
+        import fcntl
+    except ImportError:
+        return None
+    return fcntl

@@ -10,7 +10,8 @@ Each takes named tensors and returns a dict of named tensors:
     log_prob(x)       log_prob
 
 The last three draw. A SavedModel takes a `seed` for that; elsewhere the draws are a
-function of noise that is given, so that two runtimes can be compared number by number.
+function of noise that is given, so that two runtimes can be compared number by number,
+or of noise that the runtime draws for itself.
 """
 
 import dataclasses
@@ -20,12 +21,19 @@ from typing import Any
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
+from tfvae._builtins import distinct
 from tfvae._math import fold_in, log_mean_exp
 from tfvae.evidence._over_draws import blockwise
 from tfvae.layers import DistributionLayer
 from tfvae.objectives import Terms
 
-__all__ = ["Signature", "with_noise", "with_seed"]
+__all__ = ["DRAWING", "Signature", "from_raw", "internal", "with_noise", "with_seed"]
+
+DRAWING = ("sample", "elbo", "log_prob")
+"""The signatures that draw."""
+
+OF_DATA = ("encode", "reconstruct", "elbo", "log_prob")
+"""The signatures that take `x`."""
 
 Tensors = dict[str, tf.Tensor]
 
@@ -37,10 +45,12 @@ class Signature:
     Attributes:
         function: Takes its tensors by position, in the order of `inputs`.
         inputs: Specifications of the inputs, with their names.
+        noise: Name of an input to the noise it takes, "normal" or "uniform".
     """
 
     function: Callable[..., Tensors]
     inputs: list[tf.TensorSpec]
+    noise: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def __call__(self, **tensors: Any) -> Tensors:
         """Calls the function on tensors by name."""
@@ -82,15 +92,17 @@ def with_seed(vae: Any, num_samples: int) -> dict[str, Signature]:
     }
 
 
-def with_noise(vae: Any, batch_size: int, num_samples: int) -> dict[str, Signature]:
-    """The signatures of a model for devices: fixed shapes, draws from given noise.
+def with_noise(
+    vae: Any, batch_size: int | None, num_samples: int
+) -> dict[str, Signature]:
+    """The signatures of a model for devices: draws from noise that is given.
 
     `noise_z` and `noise_x` are standard normals or uniforms on (0, 1), as the layers'
     and the prior's `noise` say.
 
     Args:
         vae: The model.
-        batch_size: The number of examples B.
+        batch_size: The number of examples B, or None for any.
         num_samples: Number S of draws in `log_prob`.
 
     Returns:
@@ -132,11 +144,61 @@ def with_noise(vae: Any, batch_size: int, num_samples: int) -> dict[str, Signatu
         likelihood = vae.decode(prior.transform(noise_z))
         return {"x": vae.likelihood_layer.transform(likelihood, noise_x)[0]}
 
+    of_z = {"noise_z": vae.posterior_layer.noise}
+    drawn = {"noise_z": prior.noise, "noise_x": vae.likelihood_layer.noise}
     return _without_draws(vae, batch_size) | {
-        "sample": Signature(sample, [noise_prior, noise_x]),
-        "elbo": Signature(elbo, [x, one]),
-        "log_prob": Signature(log_prob, [x, many]),
+        "sample": Signature(sample, [noise_prior, noise_x], drawn),
+        "elbo": Signature(elbo, [x, one], of_z),
+        "log_prob": Signature(log_prob, [x, many], of_z),
     }
+
+
+def internal(signature: Signature) -> Signature:
+    """The signature with its noise drawn inside, by the random op of the runtime."""
+    given = [spec for spec in signature.inputs if spec.name not in signature.noise]
+
+    def function(*tensors: tf.Tensor) -> Tensors:
+        named = {spec.name: tensor for spec, tensor in zip(given, tensors, strict=True)}
+        for spec in signature.inputs:
+            if spec.name in signature.noise:
+                named[spec.name] = _drawn(signature.noise[spec.name], spec)
+        return signature(**named)
+
+    return Signature(function, given)
+
+
+def _drawn(kind: str, spec: tf.TensorSpec) -> tf.Tensor:
+    # Seeds of zero leave the seed to the runtime, also where TensorFlow's own is set.
+    options = {"dtype": spec.dtype, "seed": 0, "seed2": 0}
+    shape = spec.shape.as_list()
+    if kind == "normal":
+        return tf.raw_ops.RandomStandardNormal(shape=shape, **options)
+    # The runtime draws from [0, 1) in cells of 2**-23; their middles are in (0, 1).
+    return tf.raw_ops.RandomUniform(shape=shape, **options) + 2.0**-24
+
+
+def from_raw(
+    signatures: dict[str, Signature], preprocessing: Any, raw: tf.TensorSpec
+) -> dict[str, Signature]:
+    """The signatures of data once more, of raw values that become data inside.
+
+    Args:
+        signatures: Name to signature.
+        preprocessing: A Keras layer or model from raw values to data.
+        raw: What it takes, with any batch size and the name "raw".
+
+    Returns:
+        `encode_raw`, `reconstruct_raw`, `elbo_raw` and `log_prob_raw`.
+    """
+
+    def make(signature: Signature) -> Signature:
+        def function(raw: tf.Tensor, *others: tf.Tensor) -> Tensors:
+            x = tf.cast(preprocessing(raw, training=False), signature.inputs[0].dtype)
+            return signature.function(x, *others)
+
+        return Signature(function, [raw, *signature.inputs[1:]], signature.noise)
+
+    return {f"{name}_raw": make(signatures[name]) for name in OF_DATA}
 
 
 def _without_draws(vae: Any, batch_size: int | None) -> dict[str, Signature]:
@@ -179,6 +241,6 @@ def _parameters(layer: DistributionLayer, p: tfd.Distribution) -> Tensors:
     """The layer's own parameters; one shared by the batch gets the event's shape."""
     full = tf.shape(layer.location(p))
     return {
-        name: tf.broadcast_to(value, full) if layer.is_shared(name) else value
+        name: distinct(tf.broadcast_to(value, full) if layer.is_shared(name) else value)
         for name, value in layer.exported_parameters(p).items()
     }

@@ -1,0 +1,59 @@
+"""Files and folders that appear whole, and what is left when one does not."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tfvae.export.placing import place
+
+HOLD = """
+import sys, time
+from tfvae.export.placing import place
+with place(sys.argv[1]) as beside:
+    beside.mkdir()
+    (beside / "half").write_text("written")
+    print("at work", flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.fixture
+def at_work(tmp_path):
+    """A process that is writing version 1."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path / "1")], stdout=subprocess.PIPE
+    )
+    assert process.stdout.readline() == b"at work\n"
+    yield process
+    process.kill()
+    process.wait()
+    process.stdout.close()
+
+
+def test_nobody_else_takes_a_room_away(at_work, tmp_path) -> None:
+    (room,) = tmp_path.glob(".*")
+    with place(tmp_path / "2") as beside:
+        beside.mkdir()
+    assert (room / "1" / "half").exists()
+    assert (tmp_path / "2").is_dir()
+
+
+def test_what_a_killed_process_left_is_removed(at_work, tmp_path) -> None:
+    at_work.kill()
+    at_work.wait()
+    assert [entry.name for entry in tmp_path.iterdir() if entry.name[0] != "."] == []
+    with place(tmp_path / "2") as beside:
+        beside.mkdir()
+    assert [entry.name for entry in tmp_path.iterdir()] == ["2"]
+
+
+def test_an_error_leaves_everything_as_it_was(tmp_path) -> None:
+    def fail() -> None:
+        with place(tmp_path / "new" / "file") as beside:
+            beside.write_text("half")
+            raise RuntimeError("stopped")
+
+    with pytest.raises(RuntimeError, match="stopped"):
+        fail()
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,280 @@
+"""What an artefact holds, read from its files: nothing in it is run."""
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tfvae.export.card import NAME
+from tfvae.export.embedding import extract
+from tfvae.export.saved_model import ASSETS
+
+__all__ = ["inspect"]
+
+_METRICS = "metrics.json"
+
+
+def inspect(path: Path) -> dict[str, Any]:
+    """Reads an artefact.
+
+    Args:
+        path: A `.keras` or `.tflite` file, the folder of a SavedModel, of ONNX files,
+            of a page or of what `tfvae train` wrote, or a folder of versions.
+
+    Returns:
+        `kind`, `path`, `bytes`, and what there is of `signatures` (name to inputs and
+        outputs, each with shape and dtype), `card`, `metrics`, `versions` and `parts`.
+
+    Raises:
+        FileNotFoundError: If there is nothing at `path`.
+        ValueError: If it is no such artefact, or is damaged.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"There is nothing at {path}.")
+    try:
+        read = _reader(path)
+        return {"path": str(path), "bytes": _size(path), **read(path)}
+    except ValueError as error:
+        raise ValueError(f"{path} cannot be read: {error}.") from error
+
+
+def _reader(path: Path) -> Callable[[Path], dict[str, Any]]:
+    if path.is_file():
+        return _file_reader(path)
+    if (path / "saved_model.pb").exists():
+        return _saved_model
+    if (path / "index.html").exists() and (path / "model.tflite").exists():
+        return _page
+    if any(path.glob("*.onnx")):
+        return _onnx
+    if _versions(path) or (path / "model.keras").exists():
+        return _home
+    raise ValueError(
+        "expected a .keras, .tflite or .onnx file, or the folder of a SavedModel, of "
+        "ONNX files, of a page or of versions"
+    )
+
+
+def _file_reader(path: Path) -> Callable[[Path], dict[str, Any]]:
+    with open(path, "rb") as file:
+        start = file.read(8)
+    if start[4:8] == b"TFL3":
+        return _litert
+    if start[:4] == b"PK\x03\x04":
+        return _keras
+    if path.suffix == ".onnx":
+        return lambda file: {"kind": "ONNX file", "signatures": _onnx_signature(file)}
+    raise ValueError("it is no Keras, LiteRT or ONNX file, or it is damaged")
+
+
+def _saved_model(path: Path) -> dict[str, Any]:
+    from google.protobuf.message import DecodeError
+    from tensorflow.core.framework import types_pb2
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    card = _card(path / ASSETS / NAME)
+    _check_sums(path, card)
+    content = saved_model_pb2.SavedModel()
+    try:
+        content.ParseFromString((path / "saved_model.pb").read_bytes())
+    except DecodeError as error:
+        raise ValueError("saved_model.pb is damaged") from error
+    if not content.meta_graphs or not content.meta_graphs[0].signature_def:
+        raise ValueError("saved_model.pb holds no signature")
+
+    def described(info: Any) -> dict[str, Any]:
+        sizes = [None if d.size < 0 else d.size for d in info.tensor_shape.dim]
+        name = types_pb2.DataType.Name(info.dtype).removeprefix("DT_").lower()
+        return {"shape": sizes, "dtype": {"float": "float32"}.get(name, name)}
+
+    signatures = {
+        name: {
+            "inputs": {key: described(info) for key, info in found.inputs.items()},
+            "outputs": {key: described(info) for key, info in found.outputs.items()},
+        }
+        for name, found in content.meta_graphs[0].signature_def.items()
+        if not name.startswith("__")
+    }
+    return {"kind": "SavedModel", "signatures": signatures, "card": card}
+
+
+def _litert(path: Path) -> dict[str, Any]:
+    content = path.read_bytes()
+    card = extract(content)
+    if card is not None:
+        return {"kind": "LiteRT file", "signatures": card["signatures"], "card": card}
+    try:
+        return {"kind": "LiteRT file", "signatures": _litert_signatures(content)}
+    except Exception as error:  # what reading beyond the end of a FlatBuffer raises
+        raise ValueError("it is damaged, or its end is missing") from error
+
+
+def _litert_signatures(content: bytes) -> dict[str, Any]:
+    """Signatures of a file that another program wrote."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.Model.GetRootAs(content, 0)
+    for number in range(model.BuffersLength()):
+        buffer = model.Buffers(number)
+        if buffer.DataLength() > len(
+            buffer.DataAsNumpy() if buffer.DataLength() else []
+        ):
+            raise ValueError("a buffer ends beyond the file")
+    names = {
+        number: name.lower()
+        for name, number in vars(schema.TensorType).items()
+        if isinstance(number, int)
+    }
+
+    def described(graph: Any, entry: Any) -> tuple[str, dict[str, Any]]:
+        tensor = graph.Tensors(entry.TensorIndex())
+        shape = tensor.ShapeAsNumpy().tolist() if tensor.ShapeLength() else []
+        return entry.Name().decode(), {"shape": shape, "dtype": names[tensor.Type()]}
+
+    signatures = {}
+    for number in range(model.SignatureDefsLength()):
+        found = model.SignatureDefs(number)
+        graph = model.Subgraphs(found.SubgraphIndex())
+        signatures[found.SignatureKey().decode()] = {
+            "inputs": dict(
+                described(graph, found.Inputs(i)) for i in range(found.InputsLength())
+            ),
+            "outputs": dict(
+                described(graph, found.Outputs(i)) for i in range(found.OutputsLength())
+            ),
+        }
+    return signatures
+
+
+def _keras(path: Path) -> dict[str, Any]:
+    try:
+        with zipfile.ZipFile(path) as entries:
+            damaged = entries.testzip()
+            if damaged is not None:
+                raise ValueError(f"its {damaged} is damaged")
+            made = json.loads(entries.read("metadata.json"))
+            config = json.loads(entries.read("config.json"))
+            parts = config["config"]
+            compiled = config.get("compile_config") or {}
+            found = {
+                "kind": "Keras file",
+                "model": config["class_name"],
+                "registered": config.get("registered_name"),
+                "made": {**made},
+                "layers": {
+                    role: _last_layer(parts[key])
+                    for role, key in _ROLES.items()
+                    if isinstance(parts.get(key), dict)
+                },
+                "objective": _class_name(compiled.get("objective")),
+            }
+    except ValueError:
+        raise
+    except Exception as error:  # what the readers of zip and JSON raise
+        raise ValueError(f"it is no Keras file, or damaged ({error})") from error
+    return found | _metrics(path.with_name(_METRICS))
+
+
+_ROLES = {"posterior": "encoder", "likelihood": "decoder", "prior": "prior"}
+
+
+def _last_layer(part: dict[str, Any]) -> Any:
+    """The class at the end of a network, or that of the part itself."""
+    layers = part.get("config", {}).get("layers")
+    return _last_layer(layers[-1]) if layers else _class_name(part)
+
+
+def _class_name(part: Any) -> Any:
+    return part.get("class_name") if isinstance(part, dict) else None
+
+
+def _onnx(path: Path) -> dict[str, Any]:
+    card = _card(path / NAME)
+    _check_sums(path, card)
+    signatures: dict[str, Any] = {}
+    for file in sorted(path.glob("*.onnx")):
+        signatures |= _onnx_signature(file)
+    return {"kind": "ONNX files", "signatures": signatures, "card": card}
+
+
+def _onnx_signature(path: Path) -> dict[str, Any]:
+    try:
+        import onnx
+    except ImportError as error:
+        raise ValueError(
+            f"ONNX files are read with onnx: pip install 'tfvae[onnx]' ({error})"
+        ) from error
+    try:
+        graph = onnx.load(path).graph
+    except Exception as error:  # what the reader of protocol buffers raises
+        raise ValueError(f"{path.name} is no ONNX file, or damaged") from error
+
+    def described(value: Any) -> dict[str, Any]:
+        tensor = value.type.tensor_type
+        dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)
+        shape = [dim.dim_value or None for dim in tensor.shape.dim]
+        return {"shape": shape, "dtype": dtype.name}
+
+    return {
+        path.stem: {
+            "inputs": {value.name: described(value) for value in graph.input},
+            "outputs": {value.name: described(value) for value in graph.output},
+        }
+    }
+
+
+def _page(path: Path) -> dict[str, Any]:
+    return {**_litert(path / "model.tflite"), "kind": "web page"}
+
+
+def _home(path: Path) -> dict[str, Any]:
+    """A folder of versions, of which the highest is served."""
+    versions = _versions(path)
+    found: dict[str, Any] = {"kind": "folder of a model", "versions": versions}
+    places = [path / name for name in ("model.keras", "model.tflite")]
+    places += [path / str(version) for version in versions[-1:]]
+    found["parts"] = [inspect(place) for place in places if place.exists()]
+    return found | _metrics(path / _METRICS)
+
+
+def _versions(path: Path) -> list[int]:
+    return sorted(int(entry.name) for entry in path.iterdir() if entry.name.isdecimal())
+
+
+def _metrics(path: Path) -> dict[str, Any]:
+    found = _json(path)
+    return {} if found is None else {"metrics": found.get("test"), "record": found}
+
+
+def _card(path: Path) -> dict[str, Any] | None:
+    return _json(path)
+
+
+def _json(path: Path) -> dict[str, Any] | None:
+    if not path.exists():
+        return None
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path.name} is damaged: {error}") from error
+    if not isinstance(found, dict):
+        raise ValueError(f"{path.name} must hold a JSON object")
+    return found
+
+
+def _check_sums(path: Path, card: dict[str, Any] | None) -> None:
+    for name, digest in ((card or {}).get("sha256") or {}).items():
+        file = path / name
+        if not file.is_file():
+            raise ValueError(f"its {name} is missing")
+        if hashlib.sha256(file.read_bytes()).hexdigest() != digest:
+            raise ValueError(f"its {name} is damaged")
+
+
+def _size(path: Path) -> int:
+    if path.is_file():
+        return path.stat().st_size
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
