@@ -122,10 +122,10 @@ def test_the_command_lines_in_the_documents_are_understood():
     commands = typer.main.get_command(app).commands
     root = pathlib.Path(__file__).parents[1]
     lines = []
-    for document in ("README.md", "saved_models/README.md"):
-        blocks = re.findall(
-            r"^```.*?^```|^    .*?$", (root / document).read_text(), re.M | re.S
-        )
+    pages = [str(page) for page in (root / "tutorials").glob("*.md")]
+    for document in ("README.md", "saved_models/README.md", *pages):
+        text = (root / document).read_text().replace("\\\n", " ")
+        blocks = re.findall(r"^```.*?^```|^    .*?$", text, re.M | re.S)
         lines += re.findall(r"^ *(tfvae .*)", "\n".join(blocks), re.M)
     assert len(lines) > 5
     for line in lines:

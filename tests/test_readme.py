@@ -14,7 +14,7 @@ README = (ROOT / "README.md").read_text()
 
 def test_the_example_runs(tmp_path, monkeypatch) -> None:
     parts = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    example, two_stages, objectives, evidence = parts
+    example, two_stages, objectives, ship, evidence = parts
     images = np.random.default_rng(0).integers(0, 2, (40, 28, 28, 1))
     names = {"x": images[:20], "x_val": images[20:30], "x_test": images[30:]}
     monkeypatch.chdir(tmp_path)
@@ -29,10 +29,14 @@ def test_the_example_runs(tmp_path, monkeypatch) -> None:
         warnings.simplefilter("ignore", UserWarning)
         exec(evidence, names)
     assert np.all(names["found"].standard_error > 0)
+    exec(ship, names)
     assert {path.name for path in tmp_path.iterdir()} == {
         "vae.keras",
         "digits",
         "digits.tflite",
+        "models",
+        "digits_onnx",
+        "site",
     }
 
 

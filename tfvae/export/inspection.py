@@ -117,6 +117,8 @@ def _litert_signatures(content: bytes) -> dict[str, Any]:
     from ai_edge_litert import schema_py_generated as schema
 
     model = schema.Model.GetRootAs(content, 0)
+    if not model.SubgraphsLength():
+        raise ValueError("it has no graph")
     for number in range(model.BuffersLength()):
         buffer = model.Buffers(number)
         if buffer.DataLength() > len(
