@@ -31,7 +31,17 @@ help: ## list the targets
 train: $(TRAIN) ## train, measure, save and export a VAE; DATA=mnist ARGS='--epochs 50'
 	.venv-train/bin/tfvae train $(DATA) $(ARGS)
 
-test: $(TEST) ## the gate: lint, format, types, tests, doctests
+# The page is tested in a browser. Where there is none, and no right to install one,
+# its tests are skipped.
+.PHONY: chromium
+chromium:
+	@command -v chromium chromium-browser >/dev/null || { \
+		[ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
+			--no-install-recommends chromium >/dev/null; } || \
+		echo "There is no chromium: the tests of the page are skipped."
+
+test: $(TEST) chromium ## the gate: lint, format, types, tests, doctests
 	.venv-test/bin/ruff check .
 	.venv-test/bin/ruff format --check .
 	.venv-test/bin/mypy

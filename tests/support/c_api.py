@@ -8,47 +8,28 @@ TensorFlow Probability. As a script it runs in a process that never imports Tens
 """
 
 import ctypes
+import functools
 import importlib.util
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-# The values of enum TF_DataType, tensorflow/c/tf_datatype.h.
-DTYPES: dict[int, "np.dtype[Any]"] = {
-    1: np.dtype(np.float32),
-    2: np.dtype(np.float64),
-    3: np.dtype(np.int32),
-    4: np.dtype(np.uint8),
-    5: np.dtype(np.int16),
-    6: np.dtype(np.int8),
-    9: np.dtype(np.int64),
-    10: np.dtype(np.bool_),
-    17: np.dtype(np.uint16),
-    19: np.dtype(np.float16),
-    22: np.dtype(np.uint32),
-    23: np.dtype(np.uint64),
-}
-CODES = {dtype: code for code, dtype in DTYPES.items()}
+if __name__ == "__main__":
+    sys.path[0] = str(Path(__file__).parents[1])
 
-
-class TensorInfo(NamedTuple):
-    """Where a named input or output of a signature lives in the graph."""
-
-    operation: str
-    output: int
-    dtype: "np.dtype[Any]"
-
-
-class Signature(NamedTuple):
-    """The inputs and outputs of a signature, by the names that callers use."""
-
-    inputs: dict[str, TensorInfo]
-    outputs: dict[str, TensorInfo]
+from support.meta_graph import (
+    CODES,
+    DTYPES,
+    Signature,
+    TensorInfo,
+    read_signature,
+    read_signatures,
+)
 
 
 def run_in_fresh_process(
@@ -76,105 +57,114 @@ def run(
     saved_model: str | Path, signature: str, inputs: Mapping[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
     """Load a SavedModel, run one of its signatures once, and return its outputs."""
-    with_status = _StatusChecker(_load_library())
-    tf = with_status.library
-    graph = tf.TF_NewGraph()
-    options = tf.TF_NewSessionOptions()
-    meta_graph = tf.TF_NewBuffer()
-    tags = (ctypes.c_char_p * 1)(b"serve")
-    session = with_status(
-        tf.TF_LoadSessionFromSavedModel,
-        options,
-        None,
-        str(saved_model).encode(),
-        tags,
-        len(tags),
-        graph,
-        meta_graph,
-    )
-    try:
-        serialised = ctypes.string_at(
-            meta_graph.contents.data, meta_graph.contents.length
-        )
-        ports = read_signature(serialised, signature)
-        return _run_session(with_status, graph, session, ports, inputs)
-    finally:
-        with_status(tf.TF_CloseSession, session)
-        with_status(tf.TF_DeleteSession, session)
-        tf.TF_DeleteBuffer(meta_graph)
-        tf.TF_DeleteSessionOptions(options)
-        tf.TF_DeleteGraph(graph)
+    with Session(saved_model) as session:
+        return session.run(signature, inputs)
 
 
-def read_signature(meta_graph: bytes, name: str) -> Signature:
-    """Read one entry of `signature_def` of a serialised MetaGraphDef, meta_graph.proto.
+class Session:
+    """A SavedModel that stays loaded; any number of threads may run it at once.
 
-    The other entries stay unread: `__saved_model_init_op` lists an operation without
-    outputs, which no tensor can be fetched from.
+    Args:
+        saved_model: The folder that has the `saved_model.pb`.
     """
-    entries = dict(_map_entry(entry) for _, entry in _fields(meta_graph, 5))
-    if name not in entries:
-        raise KeyError(f"no signature {name!r}, there are {sorted(entries)}")
-    ports: dict[int, dict[str, TensorInfo]] = {1: {}, 2: {}}
-    for number, port in _fields(entries[name], 1, 2):
-        port_name, info = _map_entry(port)
-        ports[number][port_name] = _tensor_info(info)
-    return Signature(inputs=ports[1], outputs=ports[2])
 
+    def __init__(self, saved_model: str | Path) -> None:
+        self._with_status = _StatusChecker(_load_library())
+        self._ports: dict[str, _Ports] = {}
+        tf = self._with_status.library
+        options, meta_graph = tf.TF_NewSessionOptions(), tf.TF_NewBuffer()
+        self._graph = tf.TF_NewGraph()
+        tags = (ctypes.c_char_p * 1)(b"serve")
+        try:
+            self._session = self._with_status(
+                tf.TF_LoadSessionFromSavedModel,
+                *(options, None, str(saved_model).encode()),
+                *(tags, len(tags), self._graph, meta_graph),
+            )
+            contents = meta_graph.contents
+            serialised = ctypes.string_at(contents.data, contents.length)
+            self._entries = read_signatures(serialised)
+        except RuntimeError:
+            tf.TF_DeleteGraph(self._graph)
+            raise
+        finally:
+            tf.TF_DeleteBuffer(meta_graph)
+            tf.TF_DeleteSessionOptions(options)
 
-def _run_session(
-    with_status: "_StatusChecker",
-    graph: int,
-    session: int,
-    signature: Signature,
-    inputs: Mapping[str, np.ndarray],
-) -> dict[str, np.ndarray]:
-    tf = with_status.library
-    if set(inputs) != set(signature.inputs):
-        # Protobuf maps have no order, so names are sorted wherever they are shown.
-        expected, received = sorted(signature.inputs), sorted(inputs)
-        raise ValueError(f"expected inputs {expected}, received {received}")
+    def run(
+        self, signature: str, inputs: Mapping[str, np.ndarray]
+    ) -> dict[str, np.ndarray]:
+        """Run a signature on arrays by name and return its outputs by name."""
+        names, feed_ports, fetch_ports = self._ports_of(signature)
+        if set(inputs) != set(names.inputs):
+            # Protobuf maps have no order, so names are sorted wherever they are shown.
+            expected, received = sorted(names.inputs), sorted(inputs)
+            raise ValueError(f"expected inputs {expected}, received {received}")
+        tf = self._with_status.library
+        feeds = (ctypes.c_void_p * len(names.inputs))()
+        fetches = (ctypes.c_void_p * len(names.outputs))()
+        try:
+            for i, (name, info) in enumerate(names.inputs.items()):
+                array = np.asarray(inputs[name])
+                if array.dtype != info.dtype:
+                    raise TypeError(
+                        f"{name!r}: expected {info.dtype}, received {array.dtype}"
+                    )
+                feeds[i] = _to_tensor(tf, array)
+            self._with_status(
+                tf.TF_SessionRun,
+                *(self._session, None),
+                *(feed_ports, feeds, len(feeds)),
+                *(fetch_ports, fetches, len(fetches)),
+                *(None, 0, None),
+            )
+            return {
+                name: _to_array(tf, tensor)
+                for name, tensor in zip(names.outputs, fetches, strict=True)
+            }
+        finally:
+            for tensor in (*feeds, *fetches):
+                if tensor:
+                    tf.TF_DeleteTensor(tensor)
 
-    def ports(infos: Mapping[str, TensorInfo]) -> "ctypes.Array[_Output]":
+    def close(self) -> None:
+        """Give back the session and its graph; no run may be under way."""
+        tf, session = self._with_status.library, self._session
+        if session is None:
+            return
+        self._session = None
+        self._with_status(tf.TF_CloseSession, session)
+        self._with_status(tf.TF_DeleteSession, session)
+        tf.TF_DeleteGraph(self._graph)
+
+    def __enter__(self) -> "Session":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def _ports_of(self, name: str) -> "_Ports":
+        """Look a signature's operations up in the graph, once."""
+        if name not in self._ports:
+            if name not in self._entries:
+                raise KeyError(f"no signature {name!r}, there are {self._names()}")
+            names = read_signature(self._entries[name])
+            self._ports[name] = _Ports(
+                names, self._outputs(names.inputs), self._outputs(names.outputs)
+            )
+        return self._ports[name]
+
+    def _names(self) -> list[str]:
+        return sorted(name for name in self._entries if not name.startswith("__"))
+
+    def _outputs(self, infos: Mapping[str, TensorInfo]) -> "ctypes.Array[_Output]":
+        find = self._with_status.library.TF_GraphOperationByName
         array = (_Output * len(infos))()
         for port, info in zip(array, infos.values(), strict=True):
-            port.operation = tf.TF_GraphOperationByName(graph, info.operation.encode())
+            port.operation = find(self._graph, info.operation.encode())
             port.index = info.output
             assert port.operation, f"no operation {info.operation!r} in the graph"
         return array
-
-    feeds = (ctypes.c_void_p * len(signature.inputs))()
-    fetches = (ctypes.c_void_p * len(signature.outputs))()
-    try:
-        for i, (name, info) in enumerate(signature.inputs.items()):
-            array = np.asarray(inputs[name])
-            if array.dtype != info.dtype:
-                raise TypeError(
-                    f"{name!r}: expected {info.dtype}, received {array.dtype}"
-                )
-            feeds[i] = _to_tensor(tf, array)
-        with_status(
-            tf.TF_SessionRun,
-            session,
-            None,
-            ports(signature.inputs),
-            feeds,
-            len(feeds),
-            ports(signature.outputs),
-            fetches,
-            len(fetches),
-            None,
-            0,
-            None,
-        )
-        return {
-            name: _to_array(tf, tensor)
-            for name, tensor in zip(signature.outputs, fetches, strict=True)
-        }
-    finally:
-        for tensor in (*feeds, *fetches):
-            if tensor:
-                tf.TF_DeleteTensor(tensor)
 
 
 def _to_tensor(tf: ctypes.CDLL, array: np.ndarray) -> int:
@@ -204,6 +194,14 @@ class _Output(ctypes.Structure):
     _fields_ = (("operation", ctypes.c_void_p), ("index", ctypes.c_int))
 
 
+class _Ports(NamedTuple):
+    """A signature and where its tensors are fed and fetched, in the same order."""
+
+    names: Signature
+    feeds: "ctypes.Array[_Output]"
+    fetches: "ctypes.Array[_Output]"
+
+
 class _StatusChecker:
     """Calls functions whose last argument is a TF_Status, and raises what it says."""
 
@@ -221,6 +219,7 @@ class _StatusChecker:
             self.library.TF_DeleteStatus(status)
 
 
+@functools.cache
 def _load_library() -> ctypes.CDLL:
     spec = importlib.util.find_spec("tensorflow")
     assert spec is not None, "the tensorflow package is not installed"
@@ -273,49 +272,6 @@ def _load_library() -> ctypes.CDLL:
         function = getattr(library, name)
         function.restype, function.argtypes = returns, takes
     return library
-
-
-def _fields(message: bytes, *numbers: int) -> Iterator[tuple[int, bytes]]:
-    """Walk the fields of these numbers in a message in protobuf's wire format.
-
-    A field's value is its bytes; those of an integer are its varint, still encoded.
-    """
-    position = 0
-    while position < len(message):
-        key, position = _varint(message, position)
-        number, wire_type = key >> 3, key & 7
-        if wire_type == 0:
-            _, end = _varint(message, position)
-        elif wire_type == 2:
-            length, position = _varint(message, position)
-            end = position + length
-        else:
-            end = position + {1: 8, 5: 4}[wire_type]
-        if number in numbers:
-            yield number, message[position:end]
-        position = end
-
-
-def _varint(message: bytes, position: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = message[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, position
-        shift += 7
-
-
-def _map_entry(message: bytes) -> tuple[str, bytes]:
-    entry = dict(_fields(message, 1, 2))
-    return entry[1].decode(), entry.get(2, b"")
-
-
-def _tensor_info(message: bytes) -> TensorInfo:
-    info = dict(_fields(message, 1, 2))
-    operation, _, index = info[1].decode().rpartition(":")
-    return TensorInfo(operation, int(index), DTYPES[_varint(info[2], 0)[0]])
 
 
 def main(saved_model: str, signature: str, inputs: str, outputs: str) -> None:

@@ -16,6 +16,7 @@ from tfvae.cli import display
 from tfvae.cli.models import SavedModel, find
 from tfvae.cli.preparation import recorded
 from tfvae.cli.serving import FolderServer
+from tfvae.export import inspect
 from tfvae.export.web import export_web, is_web_export
 
 __all__ = ["explore"]
@@ -49,6 +50,7 @@ def explore(
                     f"{model} is a page that holds its examples: --data goes with a "
                     "model."
                 )
+            inspect(model)  # a page with a damaged model is told of here
             folder = model
         else:
             room = stack.enter_context(tempfile.TemporaryDirectory(prefix="tfvae-"))

@@ -13,6 +13,7 @@ import numpy as np
 import tfvae
 from tfvae import layers, networks
 from tfvae.cli.folders import ASSETS
+from tfvae.export import inspect
 
 if TYPE_CHECKING:
     from tfvae.cli.options import Options
@@ -101,8 +102,11 @@ class SavedModel:
         """Loads the model.
 
         Raises:
-            ValueError: If the file holds no `tfvae.VAE`.
+            ValueError: If the file is damaged or holds no `tfvae.VAE`.
         """
+        kind = inspect(self.file)["kind"]
+        if kind != "Keras file":
+            raise ValueError(f"{self.file} is a {kind}, no Keras file.")
         try:
             vae = keras.models.load_model(self.file)
         except Exception as error:  # Keras raises what its zip and JSON readers raise
