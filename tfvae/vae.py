@@ -363,17 +363,18 @@ class VAE(ObjectiveModel):
                 Default: None.
             verbose: Whether to print the largest differences. Default: True.
             **options: What a format takes beside these.
-                All but "web": `metrics`, a dict of figures to keep with the model.
+                `metrics`, a dict of figures to keep with the model.
                 "tf_saved_model": `serving_default`, the signature of requests that
                 name none (default: "reconstruct"); `warmup=True` to write requests
                 that TF Serving plays before it serves; `preprocessing`, a Keras layer
                 or model from bytes to data, for signatures `encode_raw`,
                 `reconstruct_raw`, `elbo_raw` and `log_prob_raw` that take `raw`.
                 "litert": `batch_size`, the number of examples B of a call (default:
-                1); `precision`, one of "float32" (the default), "float16",
-                "dynamic_int8" and "int8"; `max_elbo_loss`, the nats of the ELBO that
-                another precision than float32 may cost (default: 1); and
-                `noise="internal"` for draws by the runtime's own random numbers.
+                1); `precision`, which "web" takes too, one of "float32" (the
+                default), "float16", "dynamic_int8" and "int8"; `max_elbo_loss`, the
+                nats of the ELBO that another precision than float32 may cost
+                (default: 1); and `noise="internal"` for draws by the runtime's own
+                random numbers.
 
         Returns:
             For each signature, the largest difference from the model as a share of

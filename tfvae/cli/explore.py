@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from tfvae import datasets
 from tfvae.cli import display
+from tfvae.cli.exporting import prepared
 from tfvae.cli.models import SavedModel, find
 from tfvae.cli.preparation import recorded
 from tfvae.cli.serving import FolderServer
@@ -92,20 +92,7 @@ def _examples(
         source = known if known in _BUILT_IN else None
     if source is None:
         return None, "draws of its own as examples"
-    if preparation is None:
-        raise ValueError(
-            f"{saved.file} has no metrics.json beside it, which records how its data "
-            "were prepared: leave out --data, or export the page in Python with "
-            'vae.export(path, format="web", examples=x).'
-        )
-    arrays = datasets.load(source)
-    expected = tuple(vae.likelihood_layer.event_shape)
-    if arrays.event_shape != expected:
-        raise ValueError(
-            f"{saved.file} takes examples of the shape {expected}, {source} holds "
-            f"{arrays.event_shape}."
-        )
-    return preparation.fixed(arrays.x_test), f"examples of {source}"
+    return prepared(saved, vae, source), f"examples of {source}"
 
 
 @contextlib.contextmanager

@@ -51,7 +51,7 @@ def export(
     examples = None if source is None else prepared(saved, vae, source)
     if raw:
         options["preprocessing"] = _preprocessing(saved, vae)
-    if saved.record is not None and format != "web":
+    if saved.record is not None:
         options["metrics"] = saved.record.get("test")
     if table:
         _show_precisions(vae, examples, options)

@@ -9,6 +9,11 @@ from typing import Any
 
 from tfvae.export.card import NAME
 from tfvae.export.embedding import extract
+from tfvae.export.reading import (
+    litert_signatures,
+    onnx_signature,
+    saved_model_signatures,
+)
 from tfvae.export.saved_model import ASSETS
 
 __all__ = ["inspect"]
@@ -66,38 +71,14 @@ def _file_reader(path: Path) -> Callable[[Path], dict[str, Any]]:
     if start[:4] == b"PK\x03\x04":
         return _keras
     if path.suffix == ".onnx":
-        return lambda file: {"kind": "ONNX file", "signatures": _onnx_signature(file)}
+        return lambda file: {"kind": "ONNX file", "signatures": onnx_signature(file)}
     raise ValueError("it is no Keras, LiteRT or ONNX file, or it is damaged")
 
 
 def _saved_model(path: Path) -> dict[str, Any]:
-    from google.protobuf.message import DecodeError
-    from tensorflow.core.framework import types_pb2
-    from tensorflow.core.protobuf import saved_model_pb2
-
     card = _card(path / ASSETS / NAME)
     _check_sums(path, card)
-    content = saved_model_pb2.SavedModel()
-    try:
-        content.ParseFromString((path / "saved_model.pb").read_bytes())
-    except DecodeError as error:
-        raise ValueError("saved_model.pb is damaged") from error
-    if not content.meta_graphs or not content.meta_graphs[0].signature_def:
-        raise ValueError("saved_model.pb holds no signature")
-
-    def described(info: Any) -> dict[str, Any]:
-        sizes = [None if d.size < 0 else d.size for d in info.tensor_shape.dim]
-        name = types_pb2.DataType.Name(info.dtype).removeprefix("DT_").lower()
-        return {"shape": sizes, "dtype": {"float": "float32"}.get(name, name)}
-
-    signatures = {
-        name: {
-            "inputs": {key: described(info) for key, info in found.inputs.items()},
-            "outputs": {key: described(info) for key, info in found.outputs.items()},
-        }
-        for name, found in content.meta_graphs[0].signature_def.items()
-        if not name.startswith("__")
-    }
+    signatures = saved_model_signatures(path / "saved_model.pb")
     return {"kind": "SavedModel", "signatures": signatures, "card": card}
 
 
@@ -107,48 +88,9 @@ def _litert(path: Path) -> dict[str, Any]:
     if card is not None:
         return {"kind": "LiteRT file", "signatures": card["signatures"], "card": card}
     try:
-        return {"kind": "LiteRT file", "signatures": _litert_signatures(content)}
+        return {"kind": "LiteRT file", "signatures": litert_signatures(content)}
     except Exception as error:  # what reading beyond the end of a FlatBuffer raises
         raise ValueError("it is damaged, or its end is missing") from error
-
-
-def _litert_signatures(content: bytes) -> dict[str, Any]:
-    """Signatures of a file that another program wrote."""
-    from ai_edge_litert import schema_py_generated as schema
-
-    model = schema.Model.GetRootAs(content, 0)
-    if not model.SubgraphsLength():
-        raise ValueError("it has no graph")
-    for number in range(model.BuffersLength()):
-        buffer = model.Buffers(number)
-        if buffer.DataLength() > len(
-            buffer.DataAsNumpy() if buffer.DataLength() else []
-        ):
-            raise ValueError("a buffer ends beyond the file")
-    names = {
-        number: name.lower()
-        for name, number in vars(schema.TensorType).items()
-        if isinstance(number, int)
-    }
-
-    def described(graph: Any, entry: Any) -> tuple[str, dict[str, Any]]:
-        tensor = graph.Tensors(entry.TensorIndex())
-        shape = tensor.ShapeAsNumpy().tolist() if tensor.ShapeLength() else []
-        return entry.Name().decode(), {"shape": shape, "dtype": names[tensor.Type()]}
-
-    signatures = {}
-    for number in range(model.SignatureDefsLength()):
-        found = model.SignatureDefs(number)
-        graph = model.Subgraphs(found.SubgraphIndex())
-        signatures[found.SignatureKey().decode()] = {
-            "inputs": dict(
-                described(graph, found.Inputs(i)) for i in range(found.InputsLength())
-            ),
-            "outputs": dict(
-                described(graph, found.Outputs(i)) for i in range(found.OutputsLength())
-            ),
-        }
-    return signatures
 
 
 def _keras(path: Path) -> dict[str, Any]:
@@ -198,34 +140,8 @@ def _onnx(path: Path) -> dict[str, Any]:
     _check_sums(path, card)
     signatures: dict[str, Any] = {}
     for file in sorted(path.glob("*.onnx")):
-        signatures |= _onnx_signature(file)
+        signatures |= onnx_signature(file)
     return {"kind": "ONNX files", "signatures": signatures, "card": card}
-
-
-def _onnx_signature(path: Path) -> dict[str, Any]:
-    try:
-        import onnx
-    except ImportError as error:
-        raise ValueError(
-            f"ONNX files are read with onnx: pip install 'tfvae[onnx]' ({error})"
-        ) from error
-    try:
-        graph = onnx.load(path).graph
-    except Exception as error:  # what the reader of protocol buffers raises
-        raise ValueError(f"{path.name} is no ONNX file, or damaged") from error
-
-    def described(value: Any) -> dict[str, Any]:
-        tensor = value.type.tensor_type
-        dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)
-        shape = [dim.dim_value or None for dim in tensor.shape.dim]
-        return {"shape": shape, "dtype": dtype.name}
-
-    return {
-        path.stem: {
-            "inputs": {value.name: described(value) for value in graph.input},
-            "outputs": {value.name: described(value) for value in graph.output},
-        }
-    }
 
 
 def _page(path: Path) -> dict[str, Any]:
