@@ -46,6 +46,18 @@ def test_precisions_are_shown_and_kept(tmp_path) -> None:
     assert about["signatures"]["decode"]["inputs"]["z"]["shape"] == [1, 8]
 
 
+def test_a_page(tmp_path) -> None:
+    options = ["--format", "web", "--data", "digits", "--precision", "dynamic_int8"]
+    output = invoke("export", TINY, "--output", tmp_path / "page", *options).output
+    assert "the page holds examples of digits" in output
+    about = found(tmp_path / "page")
+    assert about["kind"] == "web page"
+    assert about["card"]["precision"] == "dynamic_int8"
+    assert "elbo" in about["card"]["training"]["metrics"]
+    (tmp_path / "page" / "model.json").write_text("{}")
+    assert "model.json is damaged" in one_sentence("inspect", tmp_path / "page")
+
+
 def test_onnx_files(tmp_path) -> None:
     invoke("export", TINY, "--output", tmp_path / "onnx", "--format", "onnx")
     assert found(tmp_path / "onnx")["kind"] == "ONNX files"
@@ -74,7 +86,8 @@ def test_what_is_there_before_an_export() -> None:
     ],
 )
 def test_options_that_do_not_fit(options, code, message, tmp_path) -> None:
-    target = tmp_path / "new" / "model"
+    suffix = ".tflite" if "litert" in options else ""
+    target = tmp_path / "new" / f"model{suffix}"
     error = one_sentence("export", TINY, "--output", target, *options, code=code)
     assert message in error
     assert list(tmp_path.iterdir()) == []

@@ -11,8 +11,12 @@ import time
 from pathlib import Path
 
 import pytest
+from support.small import small_vae
 
-from tfvae.cli.serving import serving
+import tfvae
+from tfvae.cli import explore
+from tfvae.cli.serving import FolderServer, serving
+from tfvae.export.web import PAGE, export_web
 
 ROOT = Path(__file__).parents[1]
 
@@ -44,6 +48,7 @@ def folder_server(tmp_path):
         ("/vendor", None, 404),
         ("/%00.json", None, 404),
         ("/nothing.json", None, 404),
+        ("/" + "a" * 5000, None, 404),
     ],
 )
 def test_the_server_serves_its_folder_to_this_computer(
@@ -100,6 +105,27 @@ def test_explore_serves_a_model_until_it_is_stopped(tmp_path) -> None:
     while list(tmp_path.glob("tfvae-*")) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not list(tmp_path.glob("tfvae-*"))
+
+
+def test_a_page_of_somebody_else_brings_a_model_and_no_scripts(
+    tmp_path, monkeypatch
+) -> None:
+    page = tmp_path / "page"
+    export_web(small_vae(likelihood=tfvae.layers.Normal(6)), page, num_samples=2)
+    (page / "main.js").write_text("alert(1)")
+    with pytest.raises(ValueError, match=r"its main\.js is damaged"):
+        explore.explore(page, 0, False, None)
+    # As anyone can make it who leaves the sums out.
+    (page / "tfvae.json").unlink()
+    served = {}
+
+    def read_and_stop(server: FolderServer, interval: float) -> None:
+        served.update({f.name: f.read_bytes() for f in server.folder.glob("*.*")})
+
+    monkeypatch.setattr(FolderServer, "serve_forever", read_and_stop)
+    explore.explore(page, 0, False, None)
+    assert served["main.js"] == (PAGE / "main.js").read_bytes()
+    assert served["model.tflite"] == (page / "model.tflite").read_bytes()
 
 
 def _get(server, target: str, host: str | None = None) -> http.client.HTTPResponse:

@@ -233,3 +233,19 @@ def test_a_prior_without_noise_is_named(tmp_path) -> None:
         num_samples=tf.constant(3), seed=tf.constant([1, 2])
     )
     np.testing.assert_array_equal(outputs["x"], vae.sample(3, seed=(1, 2)))
+
+
+@pytest.mark.parametrize("name", ["vae.keras", "model", "model.onnx"])
+def test_another_file_is_not_overwritten(name, tmp_path) -> None:
+    (tmp_path / name).write_text("a trained model")
+    with pytest.raises(ValueError, match=r"must end in `\.tflite`"):
+        small_vae().export(tmp_path / name, format="litert")
+    assert (tmp_path / name).read_text() == "a trained model"
+
+
+def test_columns_of_any_name(tmp_path) -> None:
+    columns = {"a|b": tfvae.layers.Normal(4), "é / ö": tfvae.layers.Bernoulli(2)}
+    vae = small_vae(likelihood=tfvae.layers.Table(columns))
+    vae.export(tmp_path / "1", num_samples=2)
+    vae.export(tmp_path / "model.tflite", format="litert", num_samples=2)
+    vae.export(tmp_path / "onnx", format="onnx", num_samples=2)

@@ -7,11 +7,12 @@ import zipfile
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from support.runners import in_litert
 from support.small import small_vae
 
 import tfvae
-from tfvae.export import latency
+from tfvae.export import latency, litert_comparison, signatures
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +52,11 @@ def test_the_table(vae) -> None:
     assert rows["int8"].bytes < 0.45 * size
     assert abs(rows["float16"].elbo_loss) < 0.05
     assert abs(rows["dynamic_int8"].elbo_loss) < 1
+    assert abs(rows["int8"].elbo_loss) < 1
     assert all(row.seconds > 0 for row in rows.values())
 
 
+@pytest.mark.filterwarnings("ignore:In dynamic_int8 `decode` takes")
 def test_the_loss_is_that_of_the_file(vae, tmp_path) -> None:
     """From other draws than those that measured it."""
     x = bars()[:256]
@@ -71,13 +74,61 @@ def test_the_loss_is_that_of_the_file(vae, tmp_path) -> None:
 
 
 def test_a_loss_above_the_limit_is_refused(vae, tmp_path) -> None:
-    with pytest.raises(ValueError, match=r"In float16 the ELBO is lower by .*nats"):
+    with pytest.raises(ValueError, match=r"In float16 `elbo` changes by .* nats"):
         vae.export(
             tmp_path / "model.tflite",
             format="litert",
             precision="float16",
-            max_elbo_loss=-1,
+            max_elbo_loss=0,
             examples=bars(),
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("limit", [-1, "1", float("nan")])
+def test_a_limit_that_is_none(vae, tmp_path, limit) -> None:
+    with pytest.raises(ValueError, match="`max_elbo_loss` must be a number of nats"):
+        vae.export(tmp_path / "m.tflite", format="litert", max_elbo_loss=limit)
+
+
+@pytest.mark.parametrize(
+    "name", ["encode", "decode", "reconstruct", "elbo", "log_prob"]
+)
+@pytest.mark.parametrize("shift", [3.0, np.nan])
+def test_a_wrong_signature_is_refused_in_any_precision(
+    name, shift, tmp_path, monkeypatch
+) -> None:
+    """A runtime that is wrong in one signature, whichever it is."""
+    in_batches = litert_comparison._in_batches
+
+    def wrong(content, batch_size):
+        run = in_batches(content, batch_size)
+
+        def shifted(called, call):
+            outputs = run(called, call)
+            if called != name:
+                return outputs
+            return {key: shift - 7 * value for key, value in outputs.items()}
+
+        return shifted
+
+    monkeypatch.setattr(litert_comparison, "_in_batches", wrong)
+    with pytest.raises(ValueError, match=rf"`{name}`.*Nothing was written"):
+        small_vae().export(
+            tmp_path / "model.tflite", format="litert", precision="float16"
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("value", [0.0, np.inf])
+def test_draws_that_are_none_are_refused(value, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(
+        signatures, "_drawn", lambda kind, spec: tf.fill(spec.shape, np.float32(value))
+    )
+    vae = small_vae(likelihood=tfvae.layers.Normal(6))
+    with pytest.raises(ValueError, match=r"differs from the model|draws the same"):
+        vae.export(
+            tmp_path / "model.tflite", format="litert", noise="internal", num_samples=2
         )
     assert list(tmp_path.iterdir()) == []
 

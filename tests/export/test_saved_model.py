@@ -172,6 +172,9 @@ def test_an_unwritable_folder_is_named(vae, tmp_path) -> None:
         ({"serving_default": "score"}, "`serving_default` must be one of 'encode'"),
         ({"examples": np.full((2, 6), 0.5)}, "must lie in the support of Bernoulli"),
         ({"metrics": {"elbo": np.nan}}, "`metrics` must hold names and finite"),
+        ({"metrics": [1]}, "`metrics` must hold names and finite"),
+        ({"path": "elsewhere"}, "takes no `path`"),
+        ({"preprocessing": len}, "`preprocessing` must be a Keras layer or model"),
     ],
 )
 def test_bad_arguments(vae, tmp_path, arguments, message) -> None:

@@ -92,3 +92,13 @@ def test_its_client_runs(server: Server) -> None:
     assert names["version"] == 1
     # The second flower's petal is far too wide, which one epoch need not have learned.
     assert names["log_prob"].shape == (2,)
+
+
+def test_the_files_for_onnx_runtime(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(PYTHON[0].replace("epochs=100", "epochs=1"), names)
+    exec(PYTHON[-1], names)
+    q = names["vae"].encode(names["x"])
+    np.testing.assert_allclose(names["mean"], q.mean(), rtol=1e-5, atol=1e-5)
+    assert names["nats"].shape == (150,)

@@ -2,6 +2,7 @@
 
 import contextlib
 import pathlib
+import shutil
 import signal
 import tempfile
 import threading
@@ -17,7 +18,7 @@ from tfvae.cli.models import SavedModel, find
 from tfvae.cli.preparation import recorded
 from tfvae.cli.serving import FolderServer
 from tfvae.export import inspect
-from tfvae.export.web import export_web, is_web_export
+from tfvae.export.web import MODEL_FILES, copy_page, export_web, is_web_export
 
 __all__ = ["explore"]
 
@@ -51,10 +52,14 @@ def explore(
                     "model."
                 )
             inspect(model)  # a page with a damaged model is told of here
-            folder = model
+        room = stack.enter_context(tempfile.TemporaryDirectory(prefix="tfvae-"))
+        folder = pathlib.Path(room, "page")
+        if is_web_export(model):
+            # Scripts that come with somebody's page are not run: ours are.
+            copy_page(folder)
+            for name in MODEL_FILES:
+                shutil.copyfile(model / name, folder / name)
         else:
-            room = stack.enter_context(tempfile.TemporaryDirectory(prefix="tfvae-"))
-            folder = pathlib.Path(room, "page")
             _write(model, folder, data)
         try:
             server = stack.enter_context(FolderServer(folder, port))

@@ -56,6 +56,8 @@ def export(
     if table:
         _show_precisions(vae, examples, options)
     vae.export(str(output), format=format, examples=examples, **options)
+    if format == "web" and examples is not None:
+        display.note("published", f"the page holds examples of {source}")
     display.note("saved", str(output))
 
 
@@ -89,6 +91,12 @@ def _recorded(saved: SavedModel) -> Preparation:
 def _preprocessing(saved: SavedModel, vae: tfvae.VAE) -> keras.Model:
     """Makes a model from bytes to data; grey values above one half become 1."""
     preparation = _recorded(saved)
+    kind = ((saved.record or {}).get("data") or {}).get("kind")
+    if kind not in ("binary", "counts", "bytes"):
+        raise ValueError(
+            f"--raw takes values as they are stored, in bytes, and {saved.file} was "
+            f"trained on {kind or 'unknown'} values."
+        )
     shape = vae.likelihood_layer.event_shape
     scale = 1 / np.asarray(preparation.divisor, np.float32)
     offset = -np.asarray(preparation.shift, np.float32) * scale

@@ -32,13 +32,18 @@ def inspect(path: pathlib.Path, as_json: bool) -> None:
     if as_json:
         console.print_json(json.dumps(found))
         return
-    _show(found)
+    try:
+        _show(found)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{path} does not hold what tfvae writes: {error!r}."
+        ) from error
 
 
 def _show(found: dict[str, Any]) -> None:
-    console.print(f"[bold]{escape(found['path'])}[/bold]")
+    console.print(f"[bold]{escape(_shown(found['path']))}[/bold]")
     for topic, text in _facts(found):
-        note(topic, text)
+        note(topic, _shown(text))
     if "signatures" in found:
         console.print(_signatures(found))
     for part in found.get("parts", []):
@@ -64,8 +69,8 @@ def _facts(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "checked in", card["checks"]["runtime"]
     if card.get("elbo_loss") is not None:
         yield "ELBO", f"{-card['elbo_loss']:+.3g} nats for the precision"
-    if kind != "folder of a model" and not card and kind != "Keras file":
-        yield "card", "none: another program wrote this"
+    if kind not in ("folder of a model", "Keras file") and not card:
+        yield "card", "none: an older tfvae or another program wrote this"
 
 
 def _origin(found: dict[str, Any], card: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -103,9 +108,9 @@ def _signatures(found: dict[str, Any]) -> Table:
     differences = (card.get("checks") or {}).get("differences", {})
     described = card.get("signatures", {})
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for heading in ("signature", "inputs", "outputs", "off by"):
+    for heading in ("signature", "inputs", "outputs", "largest difference"):
         table.add_column(heading)
-    for name, signature in sorted(found["signatures"].items()):
+    for name, signature in found["signatures"].items():
         noise = {
             key: value["meaning"]
             for key, value in described.get(name, {}).get("inputs", {}).items()
@@ -118,8 +123,14 @@ def _signatures(found: dict[str, Any]) -> Table:
         outputs = [_tensor(key, spec) for key, spec in signature["outputs"].items()]
         difference = differences.get(name)
         shown = "" if difference is None else f"{difference['absolute']:.1e}"
-        table.add_row(name, *(escape("\n".join(v)) for v in (inputs, outputs)), shown)
+        columns = (escape(_shown("\n".join(lines))) for lines in (inputs, outputs))
+        table.add_row(escape(_shown(name)), *columns, shown)
     return table
+
+
+def _shown(text: str) -> str:
+    """Text from a file without what would steer a terminal."""
+    return "".join(c if c.isprintable() or c == "\n" else "?" for c in text)
 
 
 def _tensor(name: str, spec: dict[str, Any]) -> str:

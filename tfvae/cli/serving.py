@@ -84,7 +84,9 @@ class FolderServer(ThreadingHTTPServer):
     @property
     def hosts(self) -> tuple[str, ...]:
         """What a `Host` header may say."""
-        return tuple(f"{host}:{self.server_port}" for host in (_LOOPBACK, "localhost"))
+        names = (_LOOPBACK, "localhost")
+        bare = names if self.server_port == 80 else ()
+        return (*bare, *(f"{name}:{self.server_port}" for name in names))
 
     def find(self, target: str) -> Path | None:
         """Returns the file that a request asks for, or None if there is none."""
@@ -118,6 +120,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.headers.get("Host") not in self.server.hosts:
             self.send_error(HTTPStatus.MISDIRECTED_REQUEST)
             return
+        file = content = None
         try:
             file = self.server.find(self.path)
             content = None if file is None else file.read_bytes()

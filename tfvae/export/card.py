@@ -1,21 +1,26 @@
 """What an exported model says of itself: what goes in and out, and where it is from."""
 
 import datetime
+import hashlib
 import json
 import platform
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfvae.export.check import Difference
 from tfvae.export.signatures import Signature
 
-__all__ = ["NAME", "card", "to_json", "versions"]
+__all__ = ["NAME", "card", "from_json", "plain", "sums_of", "to_json", "versions"]
 
 NAME = "tfvae.json"
 """The file of a card, where an artefact has files."""
+
+_SUM = "sum"
 
 _INPUTS = {
     "x": "data in the support of the likelihood",
@@ -101,18 +106,64 @@ def card(
     }
 
 
-def to_json(content: dict[str, Any]) -> str:
-    """Returns a card as indented JSON.
+def plain(metrics: Any) -> dict[str, Any] | None:
+    """Returns figures as JSON can hold them.
 
     Raises:
-        ValueError: If something in it has no form in JSON.
+        ValueError: If they are no dict of names and finite numbers or texts.
+    """
+    if metrics is None:
+        return None
+    try:
+        found = {
+            name: value.item() if isinstance(value, np.generic) else value
+            for name, value in metrics.items()
+        }
+        json.dumps(found, allow_nan=False)
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ValueError(
+            "`metrics` must hold names and finite numbers or texts. Received: "
+            f"{metrics!r} ({error})."
+        ) from error
+    return found
+
+
+def to_json(content: dict[str, Any]) -> str:
+    """Returns a card as indented JSON, with a sum that tells damage."""
+    return (
+        json.dumps({**content, _SUM: _sum(content)}, indent=1, allow_nan=False) + "\n"
+    )
+
+
+def from_json(text: str | bytes) -> dict[str, Any]:
+    """Reads a card.
+
+    Raises:
+        ValueError: If it is none, or is damaged.
     """
     try:
-        return json.dumps(content, indent=1, allow_nan=False) + "\n"
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"`metrics` must hold names and finite numbers or texts: {error}."
-        ) from error
+        found = json.loads(text)
+        told = found.pop(_SUM)
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+        raise ValueError(f"{NAME} is no card of a model, or damaged") from error
+    if told != _sum(found):
+        raise ValueError(f"{NAME} is damaged: it is not what was written")
+    return found
+
+
+def _sum(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def sums_of(folder: Path) -> dict[str, str]:
+    """Returns the SHA-256 of each file in a folder, by its path in it."""
+    return {
+        file.relative_to(folder).as_posix(): hashlib.sha256(
+            file.read_bytes()
+        ).hexdigest()
+        for file in sorted(folder.rglob("*"))
+        if file.is_file()
+    }
 
 
 def versions() -> dict[str, str]:

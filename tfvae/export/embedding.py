@@ -7,15 +7,17 @@ It holds a sum of the model's bytes, which tells damage before a runtime meets i
 
 import hashlib
 import io
-import json
 import zipfile
 from typing import Any
 
-from tfvae.export.card import NAME, to_json
+from tfvae.export.card import NAME, from_json, to_json
 
 __all__ = ["embed", "extract"]
 
 _MAGIC = b"TFL3"
+
+_LARGEST = 2**24
+"""Bytes of a card, which has some thousands."""
 
 
 def embed(content: bytes, card: dict[str, Any]) -> bytes:
@@ -40,10 +42,11 @@ def extract(content: bytes) -> dict[str, Any] | None:
         return None
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as entries:
-            found = json.loads(entries.read(NAME))
-            digest = found["sha256"]
-    except Exception as error:  # what the readers of zip and JSON raise
-        raise ValueError(f"it is damaged ({type(error).__name__})") from error
-    if hashlib.sha256(content[:archived]).hexdigest() != digest:
+            if entries.getinfo(NAME).file_size > _LARGEST:
+                raise ValueError("its card is too large")
+            found = from_json(entries.read(NAME))
+    except Exception as error:  # what the reader of zip archives raises
+        raise ValueError(f"it is damaged ({error})") from error
+    if hashlib.sha256(content[:archived]).hexdigest() != found.get("sha256"):
         raise ValueError("it is damaged: its bytes are not those that were written")
     return found

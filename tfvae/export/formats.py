@@ -28,6 +28,7 @@ def export(
     path: str | os.PathLike[str],
     format: str,
     num_samples: int,
+    /,
     *,
     examples: np.ndarray | None,
     verbose: bool,
@@ -40,12 +41,11 @@ def export(
     """
     _checks.one_of("format", format, tuple(FORMATS))
     write = FORMATS[format]
-    unknown = options.keys() - inspect.signature(write).parameters.keys()
+    taken = [*inspect.signature(write).parameters][2:]
+    unknown = options.keys() - set(taken)
     if unknown:
         names = ", ".join(f"`{name}`" for name in sorted(unknown))
         raise ValueError(f"format={format!r} takes no {names}.")
-    if "batch_size" in options:
-        _checks.positive_int("batch_size", options["batch_size"])
     return write(
         vae,
         path,

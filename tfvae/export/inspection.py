@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tfvae.export.card import NAME
+from tfvae.export.card import NAME, from_json
 from tfvae.export.embedding import extract
 from tfvae.export.reading import (
     litert_signatures,
@@ -19,6 +19,12 @@ from tfvae.export.saved_model import ASSETS
 __all__ = ["inspect"]
 
 _METRICS = "metrics.json"
+
+_LARGEST = 2**24
+"""Bytes of a file of JSON."""
+
+_GROWTH = 50
+"""Keras packs nothing, so that a file that grows more than that is none of its own."""
 
 
 def inspect(path: Path) -> dict[str, Any]:
@@ -43,7 +49,12 @@ def inspect(path: Path) -> dict[str, Any]:
         read = _reader(path)
         return {"path": str(path), "bytes": _size(path), **read(path)}
     except ValueError as error:
-        raise ValueError(f"{path} cannot be read: {error}.") from error
+        reason = str(error).rstrip(".")
+        raise ValueError(f"{path} cannot be read: {reason}.") from error
+    except (AttributeError, IndexError, KeyError, TypeError, RecursionError) as error:
+        raise ValueError(
+            f"{path} cannot be read: it does not hold what tfvae writes ({error!r})."
+        ) from error
 
 
 def _reader(path: Path) -> Callable[[Path], dict[str, Any]]:
@@ -71,7 +82,7 @@ def _file_reader(path: Path) -> Callable[[Path], dict[str, Any]]:
     if start[:4] == b"PK\x03\x04":
         return _keras
     if path.suffix == ".onnx":
-        return lambda file: {"kind": "ONNX file", "signatures": onnx_signature(file)}
+        return _onnx_file
     raise ValueError("it is no Keras, LiteRT or ONNX file, or it is damaged")
 
 
@@ -79,7 +90,20 @@ def _saved_model(path: Path) -> dict[str, Any]:
     card = _card(path / ASSETS / NAME)
     _check_sums(path, card)
     signatures = saved_model_signatures(path / "saved_model.pb")
-    return {"kind": "SavedModel", "signatures": signatures, "card": card}
+    return {"kind": "SavedModel", **_described(signatures, card)}
+
+
+def _described(
+    signatures: dict[str, Any], card: dict[str, Any] | None
+) -> dict[str, Any]:
+    """Signatures of a file in the order and with the meanings of its card."""
+    known = (card or {}).get("signatures", {})
+    names = [name for name in known if name in signatures]
+    names += sorted(signatures.keys() - known.keys())
+    return {
+        "signatures": {name: known.get(name, signatures[name]) for name in names},
+        "card": card,
+    }
 
 
 def _litert(path: Path) -> dict[str, Any]:
@@ -96,6 +120,9 @@ def _litert(path: Path) -> dict[str, Any]:
 def _keras(path: Path) -> dict[str, Any]:
     try:
         with zipfile.ZipFile(path) as entries:
+            unpacked = sum(entry.file_size for entry in entries.infolist())
+            if unpacked > _GROWTH * path.stat().st_size:
+                raise ValueError(f"it unpacks to {unpacked:,} bytes")
             damaged = entries.testzip()
             if damaged is not None:
                 raise ValueError(f"its {damaged} is damaged")
@@ -141,10 +168,22 @@ def _onnx(path: Path) -> dict[str, Any]:
     signatures: dict[str, Any] = {}
     for file in sorted(path.glob("*.onnx")):
         signatures |= onnx_signature(file)
-    return {"kind": "ONNX files", "signatures": signatures, "card": card}
+    return {"kind": "ONNX files", **_described(signatures, card)}
+
+
+def _onnx_file(path: Path) -> dict[str, Any]:
+    card = _card(path.with_name(NAME))
+    told = (card or {}).get("sha256", {}).get(path.name)
+    if told is None:
+        card = None
+    elif hashlib.sha256(path.read_bytes()).hexdigest() != told:
+        raise ValueError("it is damaged: its bytes are not those that were written")
+    return {"kind": "ONNX file", **_described(onnx_signature(path), card)}
 
 
 def _page(path: Path) -> dict[str, Any]:
+    card = _card(path / NAME)
+    _check_sums(path, card)
     return {**_litert(path / "model.tflite"), "kind": "web page"}
 
 
@@ -154,7 +193,12 @@ def _home(path: Path) -> dict[str, Any]:
     found: dict[str, Any] = {"kind": "folder of a model", "versions": versions}
     places = [path / name for name in ("model.keras", "model.tflite")]
     places += [path / str(version) for version in versions[-1:]]
-    found["parts"] = [inspect(place) for place in places if place.exists()]
+    # A version that holds versions would lead on and on.
+    found["parts"] = [
+        inspect(place)
+        for place in places
+        if place.is_file() or (place / "saved_model.pb").is_file()
+    ]
     return found | _metrics(path / _METRICS)
 
 
@@ -168,24 +212,32 @@ def _metrics(path: Path) -> dict[str, Any]:
 
 
 def _card(path: Path) -> dict[str, Any] | None:
-    return _json(path)
+    return from_json(_small(path)) if path.is_file() else None
 
 
 def _json(path: Path) -> dict[str, Any] | None:
-    if not path.exists():
+    if not path.is_file():
         return None
     try:
-        found = json.loads(path.read_text("utf-8"))
+        found = json.loads(_small(path))
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path.name} is damaged: {error}") from error
-    if not isinstance(found, dict):
-        raise ValueError(f"{path.name} must hold a JSON object")
+    if not isinstance(found, dict) or not isinstance(found.get("test", {}), dict):
+        raise ValueError(f"{path.name} must hold what `tfvae train` writes")
     return found
+
+
+def _small(path: Path) -> bytes:
+    if path.stat().st_size > _LARGEST:
+        raise ValueError(f"{path.name} is too large")
+    return path.read_bytes()
 
 
 def _check_sums(path: Path, card: dict[str, Any] | None) -> None:
     for name, digest in ((card or {}).get("sha256") or {}).items():
         file = path / name
+        if not file.resolve().is_relative_to(path.resolve()):
+            raise ValueError(f"its card names a file that lies elsewhere: {name}")
         if not file.is_file():
             raise ValueError(f"its {name} is missing")
         if hashlib.sha256(file.read_bytes()).hexdigest() != digest:

@@ -13,15 +13,15 @@ import tensorflow as tf
 from tfvae import _checks
 from tfvae._builtins import builtins_only
 from tfvae.export.blame import layers_of, sources
-from tfvae.export.card import card
+from tfvae.export.card import card, plain
 from tfvae.export.check import report
 from tfvae.export.embedding import embed
 from tfvae.export.latency import warn_if_slower
-from tfvae.export.litert_comparison import compared
+from tfvae.export.litert_comparison import compared, compared_draws
 from tfvae.export.placing import place
 from tfvae.export.quantization import PRECISIONS, calibration_for, quantized
 from tfvae.export.saved_model import traced, write_saved_model
-from tfvae.export.signatures import DRAWING, internal, with_noise
+from tfvae.export.signatures import DRAWING, Signature, internal, with_noise
 
 __all__ = ["check_computes_in_float32", "export_litert"]
 
@@ -66,10 +66,16 @@ def export_litert(
             model; nothing is put in place.
     """
     _check_installed()
+    _checks.positive_int("batch_size", batch_size)
     _checks.one_of("precision", precision, PRECISIONS)
     _checks.one_of("noise", noise, ("input", "internal"))
-    if Path(path).is_dir():
-        raise IsADirectoryError(f"{path} is a folder; name the `.tflite` file in it.")
+    if not (isinstance(max_elbo_loss, int | float) and max_elbo_loss >= 0):
+        raise ValueError(
+            "`max_elbo_loss` must be a number of nats, zero or more. Received: "
+            f"{max_elbo_loss!r}."
+        )
+    figures = plain(metrics)
+    path = _file(path)
     if precision == "int8" and examples is None:
         raise ValueError(
             '`examples` must be given with precision="int8", which takes the ranges of '
@@ -77,49 +83,72 @@ def export_litert(
         )
     check_computes_in_float32(vae, "LiteRT")
     given = with_noise(vae, batch_size, num_samples)
-    signatures = dict(given)
-    if noise == "internal":
-        signatures |= {name: internal(given[name]) for name in DRAWING}
-    with tempfile.TemporaryDirectory() as folder, builtins_only():
-        functions = traced(signatures)
-        write_saved_model(vae.weights, Path(folder), functions)
-        content = _convert(vae, folder, functions, precision == "float16")
-        if precision.endswith("int8"):
-            floats, calibration = content, None
-            if examples is not None and precision == "int8":
-                calibration = calibration_for(vae, signatures, examples)
-            content = quantized(floats, precision, calibration)
-            warn_if_slower(floats, content, precision)
-    found, loss = compared(vae, content, given, noise, precision, examples)
-    if loss is not None and not loss <= max_elbo_loss:
-        raise ValueError(
-            f"In {precision} the ELBO is lower by {loss:.3g} nats per example, and "
-            f"`max_elbo_loss` is {max_elbo_loss:g}. Nothing was written."
-        )
-    content = embed(
-        content,
-        card(
+    signatures = given | {name: internal(given[name]) for name in DRAWING}
+    with place(path) as beside:
+        content, functions = _converted(vae, given, precision, examples)
+        comparison: Any = {
+            "signatures": with_noise(vae, None, num_samples),
+            "batch_size": batch_size,
+            "precision": precision,
+            "max_elbo_loss": max_elbo_loss,
+            "examples": examples,
+        }
+        found, loss = compared(vae, content, **comparison)
+        if noise == "internal":
+            content, functions = _converted(vae, signatures, precision, examples)
+            found |= compared_draws(vae, content, **comparison)
+        about = card(
             vae,
-            signatures,
+            given if noise == "input" else signatures,
             functions,
             _runtime(),
             found,
-            metrics,
+            figures,
             format="litert",
             precision=precision,
             noise=noise,
             batch_size=batch_size,
             num_samples=num_samples,
             elbo_loss=loss,
-        ),
-    )
-    with place(path) as beside:
-        beside.write_bytes(content)
+        )
+        beside.write_bytes(embed(content, about))
     if verbose:
-        report(found, _runtime())
+        report(found, _runtime(), exact=precision == "float32")
         if loss is not None:
             print(f"In {precision} the ELBO changes by {-loss:+.3g} nats per example.")
     return {name: difference.share for name, difference in found.items()}
+
+
+def _file(path: str | os.PathLike[str]) -> Path:
+    path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder; name the `.tflite` file in it.")
+    if path.suffix != ".tflite":
+        raise ValueError(
+            f'`filepath` must end in `.tflite` with format="litert". Received: '
+            f"{str(path)!r}."
+        )
+    return path
+
+
+def _converted(
+    vae: Any,
+    signatures: dict[str, Signature],
+    precision: str,
+    examples: np.ndarray | None,
+) -> tuple[bytes, dict[str, Any]]:
+    """Returns a file, and the concrete functions of its signatures."""
+    with tempfile.TemporaryDirectory() as folder, builtins_only():
+        functions = traced(signatures)
+        write_saved_model(vae.weights, Path(folder), functions)
+        content = _convert(vae, folder, functions, precision == "float16")
+    if precision.endswith("int8"):
+        calibration = None
+        if examples is not None and precision == "int8":
+            calibration = calibration_for(vae, signatures, examples)
+        floats, content = content, quantized(content, precision, calibration)
+        warn_if_slower(floats, content, precision)
+    return content, functions
 
 
 def check_computes_in_float32(vae: Any, runtime: str) -> None:

@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,11 +14,11 @@ import tensorflow as tf
 
 from tfvae._builtins import builtins_only
 from tfvae.export.blame import sources
-from tfvae.export.card import NAME, card, to_json
+from tfvae.export.card import NAME, card, plain, to_json
 from tfvae.export.check import Calls, compare, inputs_for, report
 from tfvae.export.litert import check_computes_in_float32
 from tfvae.export.onnx_operations import operations
-from tfvae.export.placing import place
+from tfvae.export.placing import new_folder, place
 from tfvae.export.signatures import Signature, with_noise
 
 __all__ = ["export_onnx"]
@@ -59,14 +58,8 @@ def export_onnx(
             in place.
     """
     _check_installed()
-    path = Path(path)
-    if path.suffix:
-        raise ValueError(
-            "`filepath` must name a folder, which gets one `.onnx` file for each "
-            f"signature. Received: {str(path)!r}."
-        )
-    if path.exists():
-        raise FileExistsError(f"{path} exists already: choose another place.")
+    path = new_folder(path, "the place of ONNX files")
+    figures = plain(metrics)
     check_computes_in_float32(vae, "The exported ONNX model")
     signatures = with_noise(vae, None, num_samples)
     with builtins_only(), _quietly():
@@ -90,7 +83,7 @@ def export_onnx(
         traced,
         runtime,
         found,
-        metrics,
+        figures,
         format="onnx",
         opset=_OPSET,
         noise="input",
@@ -141,7 +134,31 @@ def _convert(
             f"The model cannot be exported as ONNX: {found} has no counterpart there. "
             "Export as a SavedModel, or use other layers."
         )
+    _keep_constants(model.graph, traced[name])
+    _name_axes(model.graph)
     return model.SerializeToString()
+
+
+def _keep_constants(graph: Any, function: Any) -> None:
+    """Gives the graph the tensors that a function refers to, such as a fixed prior's.
+
+    The converter makes inputs of them.
+    """
+    import onnx
+
+    values = {inside.name: outside for outside, inside in function.graph.captures}
+    for entry in [entry for entry in graph.input if entry.name in values]:
+        graph.input.remove(entry)
+        value = values[entry.name].numpy()
+        graph.initializer.append(onnx.numpy_helper.from_array(value, entry.name))
+
+
+def _name_axes(graph: Any) -> None:
+    """Calls the axis of the examples by its name, for which the converter has none."""
+    for entry in (*graph.input, *graph.output):
+        for axis in entry.type.tensor_type.shape.dim:
+            if not axis.dim_value:
+                axis.dim_param = "batch"
 
 
 def _run(files: dict[str, bytes], inputs: Calls) -> Calls:

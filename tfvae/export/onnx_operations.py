@@ -26,6 +26,8 @@ def operations() -> dict[str, Any]:
         "Expm1": _expm1,
         "Log1p": _log1p,
         "MulNoNan": _mul_no_nan,
+        # ONNX Runtime's own ends at 1.5e-8.
+        "Sigmoid": _sigmoid,
         # The converter's own multiplies by zero what is not selected, infinities too.
         "SelectV2": _select,
     }
@@ -105,6 +107,12 @@ def _mul_no_nan(graph: _Graph, inputs: list[str], result: dict[str, Any]) -> Non
     zero = graph.number(0)
     is_zero = graph("Equal", y, zero)
     graph.result("Where", is_zero, zero, graph("Mul", x, y), result=result)
+
+
+def _sigmoid(graph: _Graph, inputs: list[str], result: dict[str, Any]) -> None:
+    one = graph.number(1)
+    odds = graph("Exp", graph("Neg", inputs[0]))
+    graph.result("Div", one, graph("Add", one, odds), result=result)
 
 
 def _select(graph: _Graph, inputs: list[str], result: dict[str, Any]) -> None:

@@ -4,14 +4,50 @@ import contextlib
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-__all__ = ["place"]
+__all__ = ["new_folder", "place"]
 
 _PREFIX = ".partial-"
 _LOCK = "lock"
+
+_YOUNG = 3600
+"""Seconds in which a room without a lock may belong to somebody who will take one."""
+
+_FILES = {
+    ".tflite": 'pass format="litert"',
+    ".onnx": 'pass format="onnx" and the name of a folder',
+    ".html": 'pass format="web" and the name of a folder',
+    ".keras": "use `save`",
+}
+
+
+def new_folder(path: str | os.PathLike[str], kind: str) -> Path:
+    """Returns the path of a folder that is to be made.
+
+    Args:
+        path: The folder.
+        kind: What it will be, for the message.
+
+    Raises:
+        FileExistsError: If something is there: what may be in use is never overwritten.
+        ValueError: If it has the suffix of a file.
+    """
+    path = Path(path)
+    if path.suffix in _FILES:
+        raise ValueError(
+            f"`filepath` must name a folder, which {kind} is. Received: "
+            f"{str(path)!r}. For a `{path.suffix}` file {_FILES[path.suffix]}."
+        )
+    if path.exists() or path.is_symlink():
+        raise FileExistsError(
+            f"{path} exists already, and what may be in use is never overwritten. "
+            "Export to another folder, such as the next version."
+        )
+    return path
 
 
 @contextlib.contextmanager
@@ -34,21 +70,22 @@ def place(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     path = Path(path)
     made = [folder for folder in path.parents if not folder.exists()]
+    room = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _remove_abandoned(path.parent)
-        room = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=path.parent))
-    except OSError as error:
-        raise OSError(
-            f"The folder {path.parent} cannot be written: {error.strerror}."
-        ) from error
-    try:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _remove_abandoned(path.parent)
+            room = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=path.parent))
+        except OSError as error:
+            message = f"The folder {path.parent} cannot be written: {error.strerror}."
+            raise type(error)(message) from error
         with _locked(room):
             beside = room / path.name
             yield beside
             os.replace(beside, path)
     finally:
-        shutil.rmtree(room, ignore_errors=True)
+        if room is not None:
+            shutil.rmtree(room, ignore_errors=True)
         # Folders that were made for nothing: `rmdir` takes only empty ones.
         with contextlib.suppress(OSError):
             for folder in made:
@@ -73,11 +110,16 @@ def _remove_abandoned(folder: Path) -> None:
     fcntl = _locks()
     if fcntl is None:
         return
-    for lock in folder.glob(f"{_PREFIX}*/{_LOCK}"):
-        with contextlib.suppress(OSError), open(lock, "rb") as file:
-            # Fails where somebody is at work.
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(lock.parent, ignore_errors=True)
+    for room in folder.glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError):
+            if not (room / _LOCK).exists():
+                if time.time() - room.stat().st_mtime > _YOUNG:
+                    shutil.rmtree(room, ignore_errors=True)
+                continue
+            with open(room / _LOCK, "rb") as file:
+                # Fails where somebody is at work.
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(room, ignore_errors=True)
 
 
 def _locks() -> Any:

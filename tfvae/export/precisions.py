@@ -64,7 +64,14 @@ def precisions(
         # The seconds say it.
         warnings.filterwarnings("ignore", "In .* `decode` takes", UserWarning)
         return [
-            _measured(vae, name, Path(folder, name), examples, batch_size, num_samples)
+            _measured(
+                vae,
+                name,
+                Path(folder, f"{name}.tflite"),
+                examples,
+                batch_size,
+                num_samples,
+            )
             for name in PRECISIONS
         ]
 

@@ -6,13 +6,14 @@ their results into densities stays in float32: 256 values cannot hold nats.
 
 import contextlib
 import io
+import logging
 import warnings
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from tfvae.export.check import Arrays, Calls
+from tfvae.export.check import Arrays, Calls, noise
 from tfvae.export.signatures import Signature
 
 __all__ = ["PRECISIONS", "calibration_for", "quantized"]
@@ -49,6 +50,8 @@ def quantized(content: bytes, precision: str, calibration: Calls | None) -> byte
         operations.CONV_2D_TRANSPOSE: sizes.CHANNELWISE,
         operations.DEPTHWISE_CONV_2D: sizes.CHANNELWISE,
     }
+    if precision == "int8":
+        content = _with_biases_of_their_own(content)
     work = quantizer.Quantizer(bytearray(content))
     for operation, granularity in granularities.items():
         if precision == "dynamic_int8":
@@ -56,7 +59,7 @@ def quantized(content: bytes, precision: str, calibration: Calls | None) -> byte
         else:
             work.add_static_config(".*", operation, 8, 8, granularity)
     with _quietly():
-        ranges = None if calibration is None else work.calibrate(calibration)
+        ranges = None if calibration is None else _ranges(work, calibration)
         return bytes(work.quantize(ranges).quantized_model)
 
 
@@ -87,9 +90,7 @@ def calibration_for(
             first = call * shape[0]
             chosen = rows.take(range(first, first + shape[0]), axis=0, mode="wrap")
             return chosen.astype(dtype)
-        uniform = signature.noise[spec.name] == "uniform"
-        draw = generator.uniform if uniform else generator.normal
-        return draw(size=shape).astype(dtype)
+        return noise(signature.noise[spec.name], shape, generator, dtype)
 
     def calls(signature: Signature) -> list[Arrays]:
         return [
@@ -100,9 +101,68 @@ def calibration_for(
     return {name: calls(signature) for name, signature in signatures.items()}
 
 
+def _ranges(work: Any, calibration: Calls) -> dict[str, Any]:
+    """The least and the largest value of each tensor over all calls.
+
+    The quantizer's own are moving averages of those of single calls, which cut off most
+    of what a tensor of few elements takes.
+    """
+    found: dict[str, Any] = {}
+    for call in range(max(len(calls) for calls in calibration.values())):
+        one = {name: calls[call : call + 1] for name, calls in calibration.items()}
+        for name, ends in work.calibrate(one).items():
+            kept = found.setdefault(name, dict(ends))
+            for end, choose in (("min", np.minimum), ("max", np.maximum)):
+                if end in ends:
+                    kept[end] = choose(kept[end], ends[end])
+    return found
+
+
+def _with_biases_of_their_own(content: bytes) -> bytes:
+    """Gives each signature biases of its own.
+
+    A bias of integers is in units of the ranges of what a layer meets. These differ
+    from one signature to another, and the biases are shared by all.
+    """
+    import flatbuffers
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    met = set()
+    for graph in model.subgraphs:
+        for tensor in graph.tensors:
+            data = model.buffers[tensor.buffer].data
+            if data is None or len(tensor.shape) != 1:
+                continue
+            if tensor.buffer in met:
+                own = schema.BufferT()
+                own.data = data
+                model.buffers.append(own)
+                tensor.buffer = len(model.buffers) - 1
+            met.add(tensor.buffer)
+    builder = flatbuffers.Builder(len(content))
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
 @contextlib.contextmanager
 def _quietly() -> Iterator[None]:
-    """Keeps the bars and tables of the quantizer off the terminal."""
+    """Keeps the bars, tables and warnings of the quantizer off the terminal.
+
+    It warns of weights that signatures share, which come out the same for each.
+    """
+    logger = logging.getLogger()
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with _captured():
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+@contextlib.contextmanager
+def _captured() -> Iterator[None]:
     with (
         warnings.catch_warnings(),
         contextlib.redirect_stdout(io.StringIO()),

@@ -90,20 +90,20 @@ def onnx_signature(path: Path) -> dict[str, Any]:
         raise ValueError(
             f"ONNX files are read with onnx: pip install 'tfvae[onnx]' ({error})"
         ) from error
-    try:
-        graph = onnx.load(path).graph
-    except Exception as error:  # what the reader of protocol buffers raises
-        raise ValueError(f"{path.name} is no ONNX file, or damaged") from error
 
     def described(value: Any) -> dict[str, Any]:
         tensor = value.type.tensor_type
         dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)
-        shape = [dim.dim_value or None for dim in tensor.shape.dim]
+        shape = [axis.dim_value or None for axis in tensor.shape.dim]
         return {"shape": shape, "dtype": dtype.name}
 
-    return {
-        path.stem: {
-            "inputs": {value.name: described(value) for value in graph.input},
-            "outputs": {value.name: described(value) for value in graph.output},
+    try:
+        graph = onnx.load(path, load_external_data=False).graph
+        return {
+            path.stem: {
+                "inputs": {value.name: described(value) for value in graph.input},
+                "outputs": {value.name: described(value) for value in graph.output},
+            }
         }
-    }
+    except Exception as error:  # what the reader of protocol buffers raises
+        raise ValueError(f"{path.name} is no ONNX file, or damaged") from error

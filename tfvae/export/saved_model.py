@@ -1,6 +1,6 @@
 """Export as a SavedModel: TF Serving, C, Java, Go and plain TensorFlow load it."""
 
-import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -14,9 +14,9 @@ import tensorflow as tf
 
 from tfvae import _checks
 from tfvae.export import served
-from tfvae.export.card import NAME, card, to_json
+from tfvae.export.card import NAME, card, plain, sums_of, to_json
 from tfvae.export.check import Calls, compare, inputs_for, report
-from tfvae.export.placing import place
+from tfvae.export.placing import new_folder, place
 from tfvae.export.signatures import Signature, from_raw, with_seed
 from tfvae.export.warmup import check_installed, write_warmup
 
@@ -27,12 +27,6 @@ ASSETS = "assets.extra"
 
 _LARGEST = (255, 15, 1)
 """The largest byte that may be tried as a raw value, one after the other."""
-
-_SUFFIXES = {
-    ".tflite": 'pass format="litert"',
-    ".onnx": 'pass format="onnx"',
-    ".keras": "use `save`",
-}
 
 
 def export_saved_model(
@@ -70,17 +64,7 @@ def export_saved_model(
         ValueError: If `path` names a file of another format, an argument is none of
             these, or a signature differs from the model; nothing is put in place.
     """
-    path = Path(path)
-    if path.suffix in _SUFFIXES:
-        raise ValueError(
-            "`filepath` must name a folder, which a SavedModel is. Received: "
-            f"{str(path)!r}. For a `{path.suffix}` file {_SUFFIXES[path.suffix]}."
-        )
-    if path.exists():
-        raise FileExistsError(
-            f"{path} exists already, and a version that may be in use is never "
-            "overwritten. Export to the next version."
-        )
+    path = new_folder(path, "a SavedModel")
     if warmup:
         check_installed()
     signatures = with_seed(vae, num_samples)
@@ -90,6 +74,7 @@ def export_saved_model(
         spec = tf.TensorSpec((None, *raw.shape[1:]), tf.uint8, "raw")
         signatures |= from_raw(signatures, preprocessing, spec)
     _checks.one_of("serving_default", serving_default, tuple(signatures))
+    figures = plain(metrics)
     inputs = inputs_for(vae, signatures, examples, raw)
     weights = [*vae.weights, *(preprocessing.weights if preprocessing else ())]
     with place(path) as beside:
@@ -107,11 +92,11 @@ def export_saved_model(
             functions,
             f"tensorflow {tf.__version__}",
             found,
-            metrics,
+            figures,
             format="tf_saved_model",
             serving_default=serving_default,
             num_samples=num_samples,
-            sha256=_sums(beside),
+            sha256=sums_of(beside),
         )
         (assets / NAME).write_text(to_json(content), "utf-8")
     if verbose:
@@ -141,10 +126,19 @@ def _raw(vae: Any, preprocessing: Any) -> np.ndarray:
 
     Not every byte need be such: counts may end below 255.
     """
+    if not isinstance(preprocessing, keras.layers.Layer):
+        raise ValueError(
+            "`preprocessing` must be a Keras layer or model that makes data of bytes. "
+            f"Received: {preprocessing!r}."
+        )
     layer = vae.likelihood_layer
     event = shape = tuple(layer.event_shape)
-    if preprocessing.built and isinstance(preprocessing, keras.Model):
-        shape = tuple(preprocessing.inputs[0].shape[1:])
+    declared = getattr(preprocessing, "inputs", None)
+    if declared:
+        shape = tuple(declared[0].shape[1:])
+        if len(shape) == len(event):
+            # Sizes that it leaves open are those of the data.
+            shape = tuple(own or size for own, size in zip(shape, event, strict=True))
     for largest in _LARGEST:
         generator = np.random.default_rng(4)
         raw = generator.integers(0, largest, (8, *shape), np.uint8, endpoint=True)
@@ -162,28 +156,26 @@ def _raw(vae: Any, preprocessing: Any) -> np.ndarray:
     )
 
 
-def _sums(folder: Path) -> dict[str, str]:
-    """Name of each file in a folder to the SHA-256 of its bytes."""
-    files = sorted(file for file in folder.rglob("*") if file.is_file())
-    return {
-        file.relative_to(folder).as_posix(): hashlib.sha256(
-            file.read_bytes()
-        ).hexdigest()
-        for file in files
-    }
-
-
 def _run(folder: Path, inputs: Calls) -> Calls:
     """Runs the signatures in a process that has TensorFlow alone."""
-    arrays: Any = {
-        f"{name}|{call}|{key}": value
+    if not sys.executable:
+        raise ValueError(
+            "A SavedModel is checked by a Python process of its own, and "
+            "sys.executable does not say where Python is."
+        )
+    names = [
+        (name, call, key)
         for name, calls in inputs.items()
         for call, given in enumerate(calls)
-        for key, value in given.items()
+        for key in given
+    ]
+    arrays: Any = {
+        str(number): inputs[name][call][key]
+        for number, (name, call, key) in enumerate(names)
     }
     with tempfile.TemporaryDirectory() as room:
         before, after = Path(room, "inputs.npz"), Path(room, "outputs.npz")
-        np.savez(before, **arrays)
+        np.savez(before, names=json.dumps(names), **arrays)
         files = [served.__file__, folder, before, after]
         # -P keeps the modules beside the script out of the way of TensorFlow's.
         command = [sys.executable, "-P", *map(str, files)]
@@ -196,7 +188,7 @@ def _run(folder: Path, inputs: Calls) -> Calls:
             )
         outputs: Calls = {name: [{} for _ in calls] for name, calls in inputs.items()}
         with np.load(after) as results:
-            for key, value in results.items():
-                name, call, output = key.split("|")
-                outputs[name][int(call)][output] = value
+            for number, found in enumerate(json.loads(str(results["names"]))):
+                name, call, key = found
+                outputs[name][call][key] = results[str(number)]
     return outputs

@@ -4,28 +4,33 @@ It is run as a file in a process of its own, so that neither Keras nor tfvae nor
 TensorFlow Probability can lend anything to the model that a server would lack.
 """
 
+import json
 import sys
 
 import numpy as np
 import tensorflow as tf
 
-_SEPARATOR = "|"
-
 
 def main(folder: str, inputs: str, outputs: str) -> None:
-    """Calls signatures on arrays named SIGNATURE|CALL|NAME, and writes the outputs."""
-    calls: dict[tuple[str, str], dict[str, tf.Tensor]] = {}
+    """Calls signatures on numbered arrays and writes what they give.
+
+    `names` is a JSON list of the signature, the call and the input of each array.
+    """
+    calls: dict[tuple[str, int], dict[str, tf.Tensor]] = {}
     with np.load(inputs) as arrays:
-        for key, value in arrays.items():
-            signature, call, name = key.split(_SEPARATOR)
-            calls.setdefault((signature, call), {})[name] = tf.constant(value)
+        for number, (signature, call, name) in enumerate(
+            json.loads(str(arrays["names"]))
+        ):
+            tensors = calls.setdefault((signature, call), {})
+            tensors[name] = tf.constant(arrays[str(number)])
     signatures = tf.saved_model.load(folder).signatures
-    results = {
-        _SEPARATOR.join((signature, call, name)): value.numpy()
-        for (signature, call), tensors in calls.items()
-        for name, value in signatures[signature](**tensors).items()
-    }
-    np.savez(outputs, **results)
+    names: list[tuple[str, int, str]] = []
+    results = {}
+    for (signature, call), tensors in calls.items():
+        for name, value in signatures[signature](**tensors).items():
+            results[str(len(names))] = value.numpy()
+            names.append((signature, call, name))
+    np.savez(outputs, names=json.dumps(names), **results)
 
 
 if __name__ == "__main__":

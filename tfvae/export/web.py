@@ -9,16 +9,20 @@ from typing import Any
 
 import numpy as np
 
+from tfvae.export.card import NAME, sums_of, to_json
 from tfvae.export.litert import export_litert
 from tfvae.export.page_description import describe, describe_signatures
-from tfvae.export.placing import place
+from tfvae.export.placing import new_folder, place
 
-__all__ = ["export_web", "is_web_export"]
+__all__ = ["MODEL_FILES", "copy_page", "export_web", "is_web_export"]
 
 PAGE = Path(__file__).with_name("page")
 """The page itself, with LiteRT.js under `vendor/`, which hatch_build.py put there."""
 
 _MODEL, _DESCRIPTION, _ENTRY = "model.tflite", "model.json", "index.html"
+MODEL_FILES = (_MODEL, _DESCRIPTION)
+"""The files of a page that are a model's."""
+
 _NOT_SERVED = ("package.json", "package-lock.json", ".*")
 
 _MOST_EXAMPLES = 64
@@ -64,20 +68,11 @@ def export_web(
         ValueError: If the examples are no data of the model, or it cannot be
             exported; nothing is put in place.
     """
-    path = Path(path)
-    if path.suffix in (".tflite", ".keras", ".html"):
-        raise ValueError(
-            f"`filepath` must name a folder, which a page is. Received: {str(path)!r}."
-        )
-    if path.exists():
-        raise FileExistsError(
-            f"{path} exists already, and a page that may be in use is never "
-            "overwritten. Export to another folder."
-        )
+    path = new_folder(path, "a page")
     _require_vendor()
     x = _examples(vae, examples)
     with place(path) as beside:
-        shutil.copytree(PAGE, beside, ignore=shutil.ignore_patterns(*_NOT_SERVED))
+        copy_page(beside)
         differences = export_litert(
             vae,
             beside / _MODEL,
@@ -91,7 +86,14 @@ def export_web(
         description["signatures"] = describe_signatures(vae, beside / _MODEL)
         text = json.dumps(description, ensure_ascii=False, allow_nan=False)
         (beside / _DESCRIPTION).write_text(text, "utf-8")
+        sums = {"format": "web", "sha256": sums_of(beside)}
+        (beside / NAME).write_text(to_json(sums), "utf-8")
     return differences
+
+
+def copy_page(folder: Path) -> None:
+    """Makes a folder with the page, to which a model and its description belong."""
+    shutil.copytree(PAGE, folder, ignore=shutil.ignore_patterns(*_NOT_SERVED))
 
 
 def is_web_export(path: str | os.PathLike[str]) -> bool:
