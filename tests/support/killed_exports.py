@@ -184,7 +184,7 @@ def _export(base: Path, vae: Any, lines: IO[str]) -> None:
         versions = [int(path.name) for path in base.iterdir() if path.name.isdecimal()]
         version = max(versions, default=0) + 1
         print("begin", version, file=lines, flush=True)
-        vae.export(base / str(version))
+        vae.export(base / str(version), verbose=False)
         print("end", version, file=lines, flush=True)
 
 
