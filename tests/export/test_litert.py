@@ -185,6 +185,12 @@ def test_an_operation_without_builtin_is_named(tmp_path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_prior_of_an_operation_without_builtin_is_named(tmp_path) -> None:
+    prior = tfd.Independent(tfd.Cauchy(np.zeros(3, np.float32), 1.0), 1)
+    with pytest.raises(ValueError, match=r"Tan of the prior Fixed \(in `sample`\)"):
+        small_vae(prior=prior).export(tmp_path / "model.tflite", format="litert")
+
+
 def test_another_dtype_policy_is_named(tmp_path) -> None:
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:

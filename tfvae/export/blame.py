@@ -55,7 +55,8 @@ def _owner(vae: Any, node: str) -> str:
         for layer in layers_of(vae)
         if layer.name and not isinstance(layer, keras.Model)
     }
-    owners[vae.prior.name] = f"the prior {type(vae.prior_layer).__name__}"
+    for part in (vae.prior, getattr(vae.prior, "distribution", vae.prior)):
+        owners[part.name] = f"the prior {type(vae.prior_layer).__name__}"
     places = {name: node.rfind(name) for name in owners}
     name = max(places, key=lambda name: (places[name], len(name)))
     return node if places[name] < 0 else owners[name]
