@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from sklearn.datasets import load_digits
+from support.tiny import TINY, readable
 from test_cli import invoke, one_sentence
 
-TINY = Path(__file__).parents[1] / "saved_models" / "tiny"
+pytestmark = readable
 
 
 def found(path: Path) -> dict:

@@ -8,17 +8,15 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 from support.small import small_vae
+from support.tiny import TINY, readable
 
 import tfvae
 from tfvae.cli import explore
 from tfvae.cli.serving import FolderServer, serving
 from tfvae.export.web import PAGE, export_web
-
-ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture
@@ -78,13 +76,14 @@ def test_the_server_is_bound_to_loopback_and_names_types(folder_server) -> None:
         assert _get(server, target).headers["Content-Type"] == expected
 
 
+@readable
 def test_explore_serves_a_model_until_it_is_stopped(tmp_path) -> None:
     command = (
         "import pathlib, sys; from tfvae.cli.explore import explore;"
         "explore(pathlib.Path(sys.argv[1]), 0, False, None)"
     )
     process = subprocess.Popen(
-        [sys.executable, "-c", command, str(ROOT / "saved_models" / "tiny")],
+        [sys.executable, "-c", command, str(TINY)],
         env=os.environ | {"TMPDIR": str(tmp_path), "COLUMNS": "200"},
         stdout=subprocess.PIPE,
         text=True,

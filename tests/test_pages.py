@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.tiny import readable
 from test_cli import invoke
 
 ROOT = Path(__file__).parents[1]
@@ -18,6 +19,7 @@ def test_links_lead_somewhere(page) -> None:
     assert [link for link in local if not (page.parent / link).exists()] == []
 
 
+@readable
 def test_the_python_of_the_phone(tmp_path, monkeypatch) -> None:
     text = (ROOT / "tutorials" / "phone.md").read_text("utf-8")
     (code,) = re.findall(r"this. -->\n```python\n(.*?)```", text, re.DOTALL)

@@ -1,25 +1,16 @@
 """The small trained model that comes with the repository."""
 
-import json
-from pathlib import Path
-
 import keras
 import numpy as np
 import pytest
-from packaging.version import Version
 from scipy import special, stats
 from sklearn.datasets import load_digits
 from support.runners import in_litert
+from support.tiny import RECORD, TINY, readable
 
 import tfvae
 
-TINY = Path(__file__).parents[1] / "saved_models" / "tiny"
-RECORD = json.loads((TINY / "metrics.json").read_text())
-# Keras reads what older releases wrote, not what newer ones did.
-pytestmark = pytest.mark.skipif(
-    Version(keras.__version__) < Version(RECORD["versions"]["keras"]),
-    reason="written by a newer Keras",
-)
+pytestmark = readable
 DIGITS = tfvae.datasets.load("digits")
 
 

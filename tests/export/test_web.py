@@ -13,6 +13,7 @@ import tensorflow as tf
 from scipy.special import logsumexp
 from support.browser import chromium, visit
 from support.small import small_vae
+from support.tiny import TINY, readable
 from tensorflow_probability import distributions as tfd
 
 import tfvae
@@ -34,7 +35,9 @@ def browser():
 @pytest.fixture(scope="module")
 def digits():
     """The trained model that comes with the repository, and data it has not seen."""
-    vae = keras.models.load_model(ROOT / "saved_models" / "tiny" / "model.keras")
+    if readable.args[0]:
+        pytest.skip(readable.kwargs["reason"])
+    vae = keras.models.load_model(TINY / "model.keras")
     return vae, tfvae.datasets.load("digits").x_test[:12].astype(np.float32)
 
 
