@@ -79,11 +79,15 @@ def test_what_is_there_before_an_export() -> None:
         (["--format", "litert", "--raw"], 2, "only a SavedModel has it"),
         (["--table"], 2, "only litert has precisions"),
         (["--format", "litert", "--table"], 1, "name some with --data"),
-        (["--format", "onnx", "--warmup"], 1, "takes no `warmup`"),
-        (["--precision", "float16"], 1, "takes no `precision`"),
-        (["--serving-default", "score"], 1, "`serving_default` must be one of"),
+        (["--format", "onnx", "--warmup"], 1, "takes no --warmup"),
+        (["--precision", "float16"], 1, "takes no --precision"),
+        (["--serving-default", "score"], 1, "--serving-default must be one of"),
         (["--data", "nowhere.npz"], 1, "nowhere.npz"),
-        (["--format", "litert", "--precision", "int8"], 1, "`examples` must be given"),
+        (
+            ["--format", "litert", "--precision", "int8"],
+            1,
+            "--data must be given with --precision int8",
+        ),
     ],
 )
 def test_options_that_do_not_fit(options, code, message, tmp_path) -> None:

@@ -1,10 +1,12 @@
 """Files and folders that appear whole, and what is left when one does not."""
 
+import os
 import subprocess
 import sys
 
 import pytest
 
+from tfvae.cli.folders import workspace
 from tfvae.export.placing import place
 
 HOLD = """
@@ -57,3 +59,26 @@ def test_an_error_leaves_everything_as_it_was(tmp_path) -> None:
     with pytest.raises(RuntimeError, match="stopped"):
         fail()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_draft_of_a_training_run_is_left_alone(tmp_path) -> None:
+    """However long it takes: it lies in the folder that exports are written to."""
+    with workspace(tmp_path) as draft:
+        os.utime(draft, (0, 0))
+        with place(tmp_path / "2") as beside:
+            beside.mkdir()
+        assert draft.is_dir()
+
+
+def test_a_room_that_never_had_a_lock_is_removed_in_the_end(tmp_path) -> None:
+    with place(tmp_path / "1") as beside:
+        prefix = beside.parent.name.rstrip("abcdefghijklmnopqrstuvwxyz0123456789_")
+        beside.mkdir()
+    young, old = (tmp_path / (prefix + name) for name in ("young", "old"))
+    young.mkdir()
+    old.mkdir()
+    os.utime(old, (0, 0))
+    with place(tmp_path / "2") as beside:
+        beside.mkdir()
+    assert young.is_dir()
+    assert not old.exists()

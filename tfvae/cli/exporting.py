@@ -1,6 +1,7 @@
 """`tfvae export`: a saved model in another format."""
 
 import pathlib
+import re
 from typing import Any
 
 import keras
@@ -17,6 +18,17 @@ from tfvae.export import precisions
 __all__ = ["export", "prepared"]
 
 _EXAMPLES = 500
+
+_FLAGS = {
+    "`filepath`": "--output",
+    "`examples`": "--data",
+    "`max_elbo_loss`": "--max-elbo-loss",
+    "`serving_default`": "--serving-default",
+    "`warmup`": "--warmup",
+    "`precision`": "--precision",
+    "`noise`": "--noise",
+    "`batch_size`": "--batch-size",
+}
 
 
 def export(
@@ -55,10 +67,20 @@ def export(
         options["metrics"] = saved.record.get("test")
     if table:
         _show_precisions(vae, examples, options)
-    vae.export(str(output), format=format, examples=examples, **options)
+    try:
+        vae.export(str(output), format=format, examples=examples, **options)
+    except ValueError as error:
+        raise ValueError(_in_flags(str(error))) from error
     if format == "web" and examples is not None:
         display.note("published", f"the page holds examples of {source}")
     display.note("saved", str(output))
+
+
+def _in_flags(message: str) -> str:
+    """Says a message of `tfvae.VAE.export` in the words of the command line."""
+    for python, flag in _FLAGS.items():
+        message = message.replace(python, flag)
+    return re.sub(r'(format|precision)="(\w+)"', r"--\1 \2", message)
 
 
 def prepared(saved: SavedModel, vae: tfvae.VAE, source: str) -> np.ndarray:

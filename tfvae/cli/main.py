@@ -335,7 +335,15 @@ def inspect(
 
 @app.command()
 def explore(
-    model: ModelArgument,
+    model: Annotated[
+        pathlib.Path,
+        typer.Argument(
+            metavar="MODEL",
+            help="A folder that `tfvae train` wrote, a version in it, a .keras file, "
+            "or a page that was exported.",
+            show_default=False,
+        ),
+    ],
     data: Annotated[
         str | None,
         typer.Option(

@@ -11,7 +11,8 @@ from typing import Any
 
 __all__ = ["new_folder", "place"]
 
-_PREFIX = ".partial-"
+_PREFIX = ".exporting-"
+"""Not that of `tfvae train`, whose drafts may be older than any export."""
 _LOCK = "lock"
 
 _YOUNG = 3600
