@@ -378,7 +378,8 @@ class VAE(ObjectiveModel):
 
         Returns:
             For each signature, the largest difference from the model as a share of
-            what is allowed: 1e-5 absolute plus relative, 1e-4 relative for nats.
+            what is allowed: 1e-5 absolute plus relative; for nats, which are sums over
+            x, 1e-4 relative and 1e-5 plus 1e-7 for each element of x absolute.
 
         Raises:
             FileExistsError: If a folder exists.

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 
@@ -15,6 +16,9 @@ pytest.importorskip(
 
 from support.messages import Client
 from support.prediction_server import Server, serving
+from support.runners import in_plain_tensorflow
+
+import tfvae
 
 pytestmark = pytest.mark.skipif(
     sys.platform == "win32", reason="the wheel for Windows ships no libtensorflow_cc"
@@ -102,3 +106,18 @@ def test_the_files_for_onnx_runtime(tmp_path, monkeypatch) -> None:
     q = names["vae"].encode(names["x"])
     np.testing.assert_allclose(names["mean"], q.mean(), rtol=1e-5, atol=1e-5)
     assert names["nats"].shape == (150,)
+
+
+def test_bytes_as_they_are_stored(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    shape = (28, 28, 1)
+    flat, layers = keras.layers.Flatten(), tfvae.layers
+    encoder = keras.Sequential([keras.Input(shape), flat, layers.Normal(2)])
+    head = layers.ContinuousBernoulli(shape)
+    vae = tfvae.VAE(encoder, keras.Sequential([keras.Input((2,)), head]), seed=0)
+    exec(PYTHON[2], {"keras": keras, "vae": vae})
+    raw = np.random.default_rng(0).integers(0, 256, (3, *shape), np.uint8)
+    path = tmp_path / "models" / "faces" / "1"
+    out = in_plain_tensorflow(path, {"encode_raw": {"raw": raw}})["encode_raw"]
+    want = vae.encode(raw / np.float32(255)).mean()
+    np.testing.assert_allclose(out["mean"], want, rtol=1e-5, atol=1e-5)

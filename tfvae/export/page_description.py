@@ -76,7 +76,7 @@ def describe(vae: Any, name: str, num_samples: int, x: np.ndarray) -> dict[str, 
 def _prior_mean(vae: Any, draws: np.ndarray) -> np.ndarray:
     try:
         return vae.prior.mean().numpy().ravel()
-    except NotImplementedError:
+    except NotImplementedError:  # TensorFlow Probability has no formula for this one
         return draws.mean(axis=0)
 
 

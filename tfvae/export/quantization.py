@@ -50,8 +50,6 @@ def quantized(content: bytes, precision: str, calibration: Calls | None) -> byte
         operations.CONV_2D_TRANSPOSE: sizes.CHANNELWISE,
         operations.DEPTHWISE_CONV_2D: sizes.CHANNELWISE,
     }
-    if precision == "int8":
-        content = _with_biases_of_their_own(content)
     work = quantizer.Quantizer(bytearray(content))
     for operation, granularity in granularities.items():
         if precision == "dynamic_int8":
@@ -116,33 +114,6 @@ def _ranges(work: Any, calibration: Calls) -> dict[str, Any]:
                 if end in ends:
                     kept[end] = choose(kept[end], ends[end])
     return found
-
-
-def _with_biases_of_their_own(content: bytes) -> bytes:
-    """Gives each signature biases of its own.
-
-    A bias of integers is in units of the ranges of what a layer meets. These differ
-    from one signature to another, and the biases are shared by all.
-    """
-    import flatbuffers
-    from ai_edge_litert import schema_py_generated as schema
-
-    model = schema.ModelT.InitFromPackedBuf(content, 0)
-    met = set()
-    for graph in model.subgraphs:
-        for tensor in graph.tensors:
-            data = model.buffers[tensor.buffer].data
-            if data is None or len(tensor.shape) != 1:
-                continue
-            if tensor.buffer in met:
-                own = schema.BufferT()
-                own.data = data
-                model.buffers.append(own)
-                tensor.buffer = len(model.buffers) - 1
-            met.add(tensor.buffer)
-    builder = flatbuffers.Builder(len(content))
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
 
 
 @contextlib.contextmanager
