@@ -22,6 +22,7 @@ FLOORS = {
     "_builtins": 0,
     "_checks": 0,
     "_math": 0,
+    "_xla": 0,
     "distributions": 1,
     "flows": 1,
     "networks": 1,

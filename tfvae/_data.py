@@ -6,6 +6,7 @@ its place.
 """
 
 import contextlib
+import math
 import re
 import types
 from collections.abc import Iterator
@@ -50,6 +51,41 @@ class Source(NamedTuple):
     y: Any
     sample_weight: Any
     size: int | None
+
+    @property
+    def arrays(self) -> tuple[Any, ...]:
+        """The arrays [N, ...] of a batch of all examples; () for other sources."""
+        if not isinstance(self.x, np.ndarray | tf.Tensor):
+            return ()
+        if self.sample_weight is None:
+            return (self.x,)
+        return self.x, self.y, self.sample_weight
+
+    @property
+    def is_loader(self) -> bool:
+        """Whether another library makes the batches."""
+        return not self.arrays and _is_loader(self.x)
+
+    def split(self, share: float) -> tuple["Source", "Source"]:
+        """Returns the first examples and, by themselves, this share of the last."""
+        if not self.arrays:
+            raise ValueError(
+                "`validation_split` is only for arrays. Received: "
+                f"{type(self.x).__name__}. Use `validation_data`."
+            )
+        assert self.size is not None
+        cut = math.floor(self.size * (1 - share))
+        if not 0 < cut < self.size:
+            raise ValueError(
+                "`validation_split` must leave at least one example on both sides of "
+                f"the {self.size} in `x`. Received: {share}."
+            )
+
+        def rows(side: slice, size: int) -> Source:
+            x, y, weight = (a if a is None else a[side] for a in self[:3])
+            return Source(x, y, weight, size)
+
+        return rows(slice(cut), cut), rows(slice(cut, None), self.size - cut)
 
 
 def prepare(
@@ -142,9 +178,8 @@ def check_array(
             # Out of any graph, for arrays that the caller's graph closes over.
             with tf.init_scope():
                 bad |= np.asarray(layer.unsupported(part))
-        places = np.argwhere(bad)
-        if len(places):
-            place = tuple(places[0])
+        if bad.any():
+            place = tuple(np.argwhere(bad)[0])
             where = ", ".join(map(str, (start + place[0], *place[1:])))
             raise ValueError(
                 _complaint(layer, name, bool(finite[place]))
@@ -201,7 +236,7 @@ def _finite(part: np.ndarray, dtype: str) -> np.ndarray:
     if part.dtype.kind != "f":
         return np.ones(part.shape, bool)
     with np.errstate(over="ignore"):
-        return np.isfinite(part.astype(dtype))
+        return np.isfinite(part.astype(dtype, copy=False))
 
 
 def _complaint(layer: DistributionLayer, name: str, finite: bool) -> str:

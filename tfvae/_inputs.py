@@ -1,13 +1,13 @@
 """Keras's entry points for data, which check the data first."""
 
 import abc
-import math
+from collections.abc import Mapping
 from typing import Any
 
 import keras
 import numpy as np
 
-from tfvae import _data
+from tfvae import _data, training
 from tfvae.layers import DistributionLayer
 
 __all__ = ["CheckedModel"]
@@ -20,6 +20,11 @@ class CheckedModel(keras.Model, abc.ABC):
     @abc.abstractmethod
     def likelihood_layer(self) -> DistributionLayer:
         """The layer that makes p(x|z), whose support the data must lie in."""
+
+    @property
+    @abc.abstractmethod
+    def _options(self) -> Mapping[str, Any]:
+        """The arguments of `compile` that say how steps are taken."""
 
     @abc.abstractmethod
     def _set_dataset_size(self, size: int | None) -> None:
@@ -67,33 +72,27 @@ class CheckedModel(keras.Model, abc.ABC):
             ValueError: If the data are not as said above.
         """
         _refuse_classes(class_weight)
-        layer = self.likelihood_layer
+        layer, held = self.likelihood_layer, None
         source = _data.prepare(layer, x, y, sample_weight)
         if validation_data is not None:
-            checked = _data.prepare(layer, validation_data, name="validation_data")
-            validation_data = checked[:3]
-        size = source.size
-        if size is not None and validation_data is None:
-            size = math.floor(size * (1 - validation_split))
-        self._set_dataset_size(size)
+            held = _data.prepare(layer, validation_data, name="validation_data")
+        elif validation_split:
+            source, held = source.split(validation_split)
+        self._set_dataset_size(source.size)
         if self.compiled and not self.optimizer.built:
             # A step that makes variables would be traced twice.
             with self.distribute_strategy.scope():
                 self.optimizer.build(self.trainable_variables)
-        with _data.clear_errors():
-            return super().fit(
-                source.x,
-                source.y,
-                batch_size=batch_size,
-                epochs=epochs,
-                verbose=verbose,
-                callbacks=callbacks,
-                validation_split=validation_split,
-                validation_data=validation_data,
-                shuffle=shuffle and not isinstance(source.x, _data.UNSHUFFLED),
-                sample_weight=source.sample_weight,
-                **kwargs,
-            )
+        arguments = kwargs | {
+            "batch_size": batch_size,
+            "epochs": epochs,
+            "verbose": verbose,
+            "callbacks": callbacks,
+            "shuffle": shuffle and not isinstance(source.x, _data.UNSHUFFLED),
+        }
+        steps = training.fitting(self, self._options, source, held, arguments)
+        with _data.clear_errors(), steps as given:
+            return super().fit(**given)
 
     def evaluate(
         self,
@@ -130,22 +129,21 @@ class CheckedModel(keras.Model, abc.ABC):
         Raises:
             ValueError: If the data are not as in `fit`.
         """
-        # With extra arguments, `fit` validates on data that it has checked already.
-        source = _data.Source(x, y, sample_weight, None)
-        if not kwargs:
-            source = _data.prepare(self.likelihood_layer, x, y, sample_weight)
-        with _data.clear_errors():
-            return super().evaluate(
-                source.x,
-                source.y,
-                batch_size=batch_size,
-                verbose=verbose,
-                sample_weight=source.sample_weight,
-                steps=steps,
-                callbacks=callbacks,
-                return_dict=return_dict,
-                **kwargs,
-            )
+        arguments = {
+            "batch_size": batch_size,
+            "verbose": verbose,
+            "steps": steps,
+            "callbacks": callbacks,
+            "return_dict": return_dict,
+        }
+        if kwargs:
+            # `fit` validates, on data that it has checked already.
+            arguments |= kwargs | {"x": x, "y": y, "sample_weight": sample_weight}
+            return super().evaluate(**arguments)
+        source = _data.prepare(self.likelihood_layer, x, y, sample_weight)
+        steps_taken = training.evaluating(self, self._options, source, arguments)
+        with _data.clear_errors(), steps_taken as given:
+            return super().evaluate(**given)
 
     def predict(
         self,

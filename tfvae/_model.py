@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfvae import _data
+from tfvae import _checks, _data
 from tfvae._inputs import CheckedModel
 from tfvae._math import fold_in
 from tfvae._noise import Noise
@@ -86,7 +86,7 @@ class ObjectiveModel(CheckedModel):
         objective: Objective | None = None,
         *,
         run_eagerly: bool = False,
-        steps_per_execution: int = 1,
+        steps_per_execution: int | str = "auto",
         jit_compile: bool | str = "auto",
         auto_scale_loss: bool = True,
         **refused: Any,
@@ -97,9 +97,13 @@ class ObjectiveModel(CheckedModel):
             optimizer: A Keras optimizer or its name. Default: "adam".
             objective: A `tfvae.objectives.Objective`. Default:
                 `tfvae.objectives.ELBO()`.
-            run_eagerly: As in `keras.Model.compile`, like the rest. Default: False.
-            steps_per_execution: Batches in one call of the compiled step. Default: 1.
-            jit_compile: Whether XLA compiles the step. Default: "auto".
+            run_eagerly: Whether steps are taken without a graph. Default: False.
+            steps_per_execution: Steps in one call of the compiled function, which
+                callbacks then see as one batch; or "auto" for about 50, and for 1
+                where a callback has something to do after every batch. Default: "auto".
+            jit_compile: Whether XLA compiles the steps, as one program; or "auto" to
+                leave it to the size of the work, the networks and the device, which
+                `fit` tells. Default: "auto".
             auto_scale_loss: Whether "mixed_float16" scales the loss. Default: True.
             **refused: `loss` and `metrics` have no meaning here: the objective is
                 the loss, and its terms are the metrics.
@@ -125,13 +129,22 @@ class ObjectiveModel(CheckedModel):
             "jit_compile": jit_compile,
             "auto_scale_loss": auto_scale_loss,
         }
-        super().compile(optimizer=optimizer, **options)
+        free = steps_per_execution == "auto"
+        if not free:
+            _checks.positive_int("steps_per_execution", steps_per_execution)
+        # `fit` and `evaluate` put in what "auto" stands for.
+        given_to_keras = options | ({"steps_per_execution": 1} if free else {})
+        super().compile(optimizer=optimizer, **given_to_keras)
         self._run = _Run(objective or ELBO(), options)
 
     @property
     def objective(self) -> Objective | None:
         """The objective given to `compile`; None before."""
         return self._run.objective
+
+    @property
+    def _options(self) -> dict[str, Any]:
+        return self._run.options
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:

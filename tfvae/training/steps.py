@@ -1,0 +1,192 @@
+"""Several steps of a model in one call of a compiled function."""
+
+import contextlib
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import tensorflow as tf
+
+from tfvae.training.choices import Choice
+from tfvae.training.rows import Rows
+
+__all__ = ["Steps"]
+
+Batch = Any
+Logs = Any
+
+_REFUSALS = (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError)
+"""What TensorFlow raises where XLA cannot compile an operation."""
+
+
+@dataclasses.dataclass
+class _Reading:
+    """Where batches are taken from, and where in an epoch that is."""
+
+    rows: Rows | None
+    number: int
+    choice: Choice
+    tell: Callable[[str], None] | None
+    epoch: Iterator[Batch] | None = None
+    taken: int = 0
+    batch_size: int | None = None
+
+
+class Steps:
+    """What Keras calls with the iterator of an epoch, to take some steps.
+
+    The loop over the steps is part of the compiled function: under XLA the steps are
+    one program, and between two of them nothing returns to Python. Batches are taken
+    from an iterator, or from `Rows`, where the iterator only tells the epochs apart.
+    A batch of another size than the first one, such as the last of an epoch, is a step
+    of its own, without XLA, which would compile the step again for it.
+
+    Args:
+        step: A function of a batch that returns the logs, such as
+            `keras.Model.train_step`.
+    """
+
+    def __init__(self, step: Callable[[Batch], Logs]) -> None:
+        self._step = tf.function(step, autograph=False, reduce_retracing=True)
+        self._loops: dict[tuple[Any, ...], tuple[Callable[..., Logs], str]] = {}
+        self._reading = _Reading(None, 1, Choice(False, False, False), None)
+
+    @contextlib.contextmanager
+    def reading(
+        self,
+        rows: Rows | None,
+        number: int,
+        choice: Choice,
+        tell: Callable[[str], None] | None = None,
+    ) -> Iterator[None]:
+        """Takes steps as told while the context lasts.
+
+        Args:
+            rows: The `Rows` that batches are taken from, or None for the iterator.
+            number: The number of steps in a call.
+            choice: Whether XLA compiles them.
+            tell: Called with what was chosen, in words. Default: not at all.
+        """
+        before = self._reading
+        self._reading = _Reading(rows, number, choice, tell)
+        try:
+            yield
+        finally:
+            self._reading = before
+
+    def __call__(self, iterator: Iterator[Batch]) -> Logs:
+        """Takes some steps and returns the logs of the last one.
+
+        Raises:
+            StopIteration: If no batch is left.
+        """
+        reading = self._reading
+        if reading.rows is not None:
+            return self._through_rows(reading, reading.rows, iterator)
+        batches = itertools.islice(iterator, reading.number)
+        return self._through_batches(reading, batches)
+
+    def _through_rows(
+        self, reading: _Reading, rows: Rows, epoch: Iterator[Batch]
+    ) -> Logs:
+        if epoch is not reading.epoch:
+            reading.epoch, reading.taken = epoch, 0
+            rows.start()
+        first = reading.taken
+        stop = min(first + reading.number, rows.batches)
+        if first >= stop:
+            raise StopIteration
+        reading.taken = stop
+        logs, full = None, min(stop, rows.full_batches)
+        if first < full:
+            logs = self._run(rows.arrays, rows.order, rows.batch_size, first, full)
+        return self._step(rows.last()) if full < stop else logs
+
+    def _through_batches(self, reading: _Reading, batches: Iterable[Batch]) -> Logs:
+        logs = None
+        for size, group in itertools.groupby(batches, _batch_size):
+            same = list(group)
+            reading.batch_size = reading.batch_size or size
+            if size is None or size != reading.batch_size:
+                for batch in same:
+                    logs = self._step(batch)
+                continue
+            # Where an epoch ends, the loop has the shape of a full one.
+            missing = [same[0]] * (reading.number - len(same))
+            arrays = tf.nest.map_structure(
+                lambda *parts: tf.concat(parts, 0), *same, *missing
+            )
+            logs = self._run(arrays, None, size, 0, len(same))
+        if logs is None:
+            raise StopIteration
+        return logs
+
+    def _run(
+        self, arrays: Batch, order: tf.Tensor | None, size: int, first: int, stop: int
+    ) -> Logs:
+        """Takes the steps of the batches [first, stop) of arrays."""
+        reading = self._reading
+        specs = tf.nest.map_structure(
+            lambda a: tf.TensorSpec((None, *a.shape[1:]), a.dtype), arrays
+        )
+        key = (*tf.nest.flatten(specs), size, order is None, reading.choice)
+        arguments = (arrays, order, tf.constant(first), tf.constant(stop))
+        if key in self._loops:
+            loop, words = self._loops[key]
+            logs = loop(*arguments)
+        else:
+            # One trace of the step serves batches of all sizes.
+            step = self._step.get_concrete_function(specs)
+            compiled, words = reading.choice.of(step.graph)
+            loop = _loop_of(step, size, compiled)
+            try:
+                logs = loop(*arguments)
+            except _REFUSALS:
+                # XLA refuses before anything has run.
+                if not compiled or not reading.choice.is_free:
+                    raise
+                words = "a plain graph, for XLA cannot compile this step"
+                loop = _loop_of(step, size, compiled=False)
+                logs = loop(*arguments)
+            self._loops[key] = loop, words
+        if reading.tell is not None:
+            reading.tell(words)
+            reading.tell = None
+        return logs
+
+
+def _loop_of(step: Any, size: int, compiled: bool) -> Callable[..., Logs]:
+    """A function that calls a traced step on the batches [first, stop) of arrays."""
+
+    @tf.function(autograph=False, jit_compile=compiled)
+    def loop(
+        arrays: Batch, order: tf.Tensor | None, first: tf.Tensor, stop: tf.Tensor
+    ) -> Logs:
+        def take(i: tf.Tensor, array: tf.Tensor) -> tf.Tensor:
+            if order is not None:
+                return tf.gather(array, tf.slice(order, [i * size], [size]))
+            rest = array.shape[1:].as_list()
+            return tf.slice(array, [i * size, *(0 for _ in rest)], [size, *rest])
+
+        def advance(i: tf.Tensor, _: Logs) -> tuple[tf.Tensor, Logs]:
+            batch = tf.nest.map_structure(lambda array: take(i, array), arrays)
+            return i + 1, step(batch)
+
+        nothing = tf.nest.map_structure(
+            lambda spec: tf.zeros(spec.shape, spec.dtype), step.structured_outputs
+        )
+        return tf.while_loop(
+            lambda i, _: i < stop, advance, (first, nothing), parallel_iterations=1
+        )[1]
+
+    return loop
+
+
+def _batch_size(batch: Batch) -> int | None:
+    """The number of examples of a batch of tensors; None for anything else."""
+    parts = tf.nest.flatten(batch)
+    if not all(isinstance(part, tf.Tensor) and part.shape.rank for part in parts):
+        return None
+    sizes = {part.shape[0] for part in parts}
+    return sizes.pop() if len(sizes) == 1 else None
