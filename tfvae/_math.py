@@ -125,10 +125,15 @@ def standard_noise(
     numbers that TensorFlow draws are not. A uniform is the midpoint of one of 2**23
     cells (2**52 in float64), so that no quantile is asked for 0 or 1.
     """
+    dtype = tf.as_dtype(dtype)
     if kind == "uniform":
-        return _uniform(shape, seed, tf.as_dtype(dtype))
-    pairs = _uniform(tf.concat([shape, [2]], axis=0), seed, tf.as_dtype(dtype))
-    return normal_from_uniforms(*tf.unstack(pairs, axis=-1))
+        return _uniform(shape, seed, dtype)
+    size = tf.reduce_prod(tf.cast(shape, tf.int32))
+    u, v = tf.unstack(_uniform(tf.stack([2, (size + 1) // 2]), seed, dtype))
+    # A pair of uniforms makes a pair of normals.
+    radius, angle = tf.sqrt(-2.0 * tf.math.log(u)), 2.0 * math.pi * v
+    normals = tf.concat([radius * tf.cos(angle), radius * tf.sin(angle)], axis=0)
+    return tf.reshape(normals[:size], shape)
 
 
 def normal_from_uniforms(u: tf.Tensor, v: tf.Tensor) -> tf.Tensor:

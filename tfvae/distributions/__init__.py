@@ -5,6 +5,7 @@ only how its numbers are computed; their docstrings say what is gained. The modu
 registers closed-form divergences that TensorFlow Probability lacks.
 """
 
+from tfvae.distributions.bernoulli import Bernoulli
 from tfvae.distributions.beta import Beta
 from tfvae.distributions.binomial import Binomial
 from tfvae.distributions.categorical import Categorical
@@ -31,6 +32,7 @@ from tfvae.distributions.zero_inflated import (
 )
 
 __all__ = [
+    "Bernoulli",
     "Beta",
     "Binomial",
     "Categorical",

@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
+from tfvae.distributions import Bernoulli as BernoulliDistribution
 from tfvae.layers.logits import LogitsLayer
 
 __all__ = ["Bernoulli"]
@@ -37,7 +38,7 @@ class Bernoulli(LogitsLayer):
     )
 
     def _elements(self, logits: tf.Tensor) -> tfd.Distribution:
-        return tfd.Bernoulli(logits=logits, dtype=logits.dtype)
+        return BernoulliDistribution(logits=logits, dtype=logits.dtype)
 
     def _draw(self, elements: tfd.Distribution, uniform: tf.Tensor) -> tf.Tensor:
         return tf.cast(uniform < elements.mean(), uniform.dtype)
