@@ -10,7 +10,7 @@ from support.training import binary
 from tensorflow_probability import distributions as tfd
 
 import tfvae
-from tfvae._math import fold_in
+from tfvae._math import fold_in, standard_noise
 from tfvae.evidence._over_draws import blockwise, log_mean_weight, mean
 
 ESTIMATORS = {
@@ -104,16 +104,25 @@ def test_terms_at_the_draws_are_those_of_numpy() -> None:
 def test_both_bounds_at_their_draws(size) -> None:
     vae, x = small_vae(), binary(size)
     oracle = Oracle(vae)
-    # Draw s of block b has a seed of its own, however the draws share passes.
-    layer, blocks = vae.posterior_layer, []
-    for b, part in enumerate(np.split(x, range(256, size, 256))):
-        q, seed = vae.encode(part), fold_in(tf.constant([9, 0]), b)
-        draws = [layer.sample_and_log_prob(q, (), fold_in(seed, s)) for s in range(35)]
-        blocks.append([draw.numpy() for draw, _ in draws])
-    z = np.concatenate(blocks, axis=1).astype(float)
+    layer = vae.posterior_layer
+
+    def draws_of(num_samples: int) -> np.ndarray:
+        """Groups of 16 draws, with the examples first, have the seeds of numbers."""
+        group, blocks = min(16, num_samples), []
+        for b, part in enumerate(np.split(x, range(256, size, 256))):
+            q, seed = vae.encode(part), fold_in(tf.constant([9, 0]), b)
+            shape = (len(part), group, *layer.noise_shape)
+            noise = [
+                standard_noise(layer.noise, shape, fold_in(seed, g), tf.float32)
+                for g in range(-(-num_samples // group))
+            ]
+            noise = np.concatenate(noise, axis=1).swapaxes(0, 1)[:num_samples]
+            blocks.append(layer.transform(q, noise)[0].numpy())
+        return np.concatenate(blocks, axis=1).astype(float)
+
     close = {"rtol": 2e-6, "atol": 1e-5}
     for num_samples in (1, 35):
-        draws = z[:num_samples]
+        draws = draws_of(num_samples)
         elbo = oracle.log_likelihood(x, draws).mean(0) - oracle.kl(x)
         found = vae.elbo(x, num_samples, seed=9)
         assert isinstance(found, tf.Tensor)

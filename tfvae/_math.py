@@ -123,17 +123,19 @@ def standard_noise(
 
     They are made from random bits, which are the same with and without XLA; the
     numbers that TensorFlow draws are not. A uniform is the midpoint of one of 2**23
-    cells (2**52 in float64), so that no quantile is asked for 0 or 1.
+    cells (2**52 in float64), so that no quantile is asked for 0 or 1. The first numbers
+    are the same however many follow.
     """
     dtype = tf.as_dtype(dtype)
     if kind == "uniform":
         return _uniform(shape, seed, dtype)
     size = tf.reduce_prod(tf.cast(shape, tf.int32))
-    u, v = tf.unstack(_uniform(tf.stack([2, (size + 1) // 2]), seed, dtype))
-    # A pair of uniforms makes a pair of normals.
+    # A pair of uniforms makes a pair of normals, which stand side by side.
+    pairs = _uniform(tf.stack([(size + 1) // 2, 2]), seed, dtype)
+    u, v = tf.unstack(pairs, axis=-1)
     radius, angle = tf.sqrt(-2.0 * tf.math.log(u)), 2.0 * math.pi * v
-    normals = tf.concat([radius * tf.cos(angle), radius * tf.sin(angle)], axis=0)
-    return tf.reshape(normals[:size], shape)
+    normals = tf.stack([radius * tf.cos(angle), radius * tf.sin(angle)], axis=-1)
+    return tf.reshape(tf.reshape(normals, [-1])[:size], shape)
 
 
 def normal_from_uniforms(u: tf.Tensor, v: tf.Tensor) -> tf.Tensor:

@@ -101,13 +101,14 @@ def _over_draws(
     seed: tf.Tensor,
 ) -> tf.Tensor:
     """Gives an estimator one of the `Terms` at the draws that it asks for."""
-    terms = terms_at_draws(vae, x, q, seed)
+    terms = terms_at_draws(vae, x, q, num_samples, seed)
 
     def values(indices: tf.Tensor) -> tf.Tensor:
         return getattr(terms(indices), term)
 
-    per_pass = samples_per_pass(vae, num_samples)
-    return estimator(values, num_samples, per_pass, tf.shape(x)[0], x.dtype)
+    size = tf.shape(x)[0]
+    per_pass = samples_per_pass(vae, num_samples, size)
+    return estimator(values, num_samples, per_pass, size, x.dtype)
 
 
 def _blocks_of_x(vae: Any, block: Block, size: Any, seed: tf.Tensor) -> tf.Tensor:

@@ -19,6 +19,7 @@ SAMPLES = {
         tfd.MultivariateNormalTriL,
         {"loc": LOC, "scale_tril": LOWER},
     ),
+    "Bernoulli": (tfd.Bernoulli, {"logits": LOC / 50}),
     "Binomial": (tfd.Binomial, {"total_count": 16, "logits": LOC / 50}),
     "ContinuousBernoulli": (tfd.ContinuousBernoulli, {"logits": LOC / 50}),
     "LogNormal": (tfd.LogNormal, {"loc": LOC / 50, "scale": np.float32(0.5)}),
@@ -97,7 +98,7 @@ def test_every_public_class_is_here() -> None:
 def test_it_is_the_distribution_of_the_same_name(name) -> None:
     one, two = ours(name), theirs(name)
     assert isinstance(one, type(two))
-    x = np.float32([1, 1, 1]) if name == "ContinuousBernoulli" else np.round(LOC / 50)
+    x = np.float32([1, 1, 1]) if "Bernoulli" in name else np.round(LOC / 50)
     for method in ("mean", "stddev", "variance", "log_prob", "prob"):
         arguments = (x,) if method.endswith("prob") else ()
         actual, expected = (getattr(p, method)(*arguments) for p in (one, two))

@@ -31,12 +31,15 @@ __all__ = [
     "terms_at_draws",
 ]
 
-_NUMBERS_PER_PASS = 1_600_000
+_NUMBERS_PER_PASS = 3_300_000
 """Elements of x that one pass of the decoder makes, about, so that they stay in cache
 and a wide decoder stays in memory."""
 
-_MOST_PER_PASS = 64
-"""The largest number of draws for each example in a pass."""
+_GROUP = 16
+"""Draws of an example that share a seed."""
+
+_GROUPS_PER_PASS = 64
+"""The largest number of such groups in a pass."""
 
 _NARROWEST = 200
 """Hidden layers are seldom narrower than this many units."""
@@ -59,25 +62,50 @@ def once(vae: Any, build: Callable[..., Any], *arguments: Any) -> Any:
     return built[build, arguments]
 
 
-def samples_per_pass(vae: Any, num_samples: int) -> int:
-    """Returns how many draws for each example of a block one pass should take."""
-    block = BLOCK * math.prod(vae.likelihood_layer.event_shape)
-    return min(num_samples, max(1, min(_MOST_PER_PASS, _NUMBERS_PER_PASS // block)))
+def samples_per_pass(vae: Any, num_samples: int, batch_size: Any = BLOCK) -> tf.Tensor:
+    """Returns how many draws for each example of a block one pass should take.
+
+    They are whole groups, or parts that fill one, or all there are.
+
+    Args:
+        vae: The model.
+        num_samples: Number S of draws for each example.
+        batch_size: Number of examples in the block, an int or an int32 scalar.
+    """
+    elements = tf.maximum(batch_size, 1) * math.prod(vae.likelihood_layer.event_shape)
+    most = tf.minimum(_NUMBERS_PER_PASS // elements, _GROUP * _GROUPS_PER_PASS)
+    parts = tf.constant([2**i for i in range(1 + int(math.log2(_GROUP)))])
+    part = tf.reduce_max(tf.where(parts <= most, parts, 1))
+    aligned = tf.where(most < _GROUP, part, most // _GROUP * _GROUP)
+    return tf.minimum(aligned, num_samples)
 
 
 def terms_at_draws(
-    vae: Any, x: tf.Tensor, q: tfd.Distribution, seed: tf.Tensor
+    vae: Any, x: tf.Tensor, q: tfd.Distribution, num_samples: int, seed: tf.Tensor
 ) -> Callable[[tf.Tensor], Terms]:
-    """Returns the map from the indices [s] of draws to the terms there, [s, B].
+    """Returns the map from the indices [s] of S draws to the terms there, [s, B].
 
-    Draw s has a seed of its own, so that it is the same in whatever pass it is made.
+    The indices are some that follow each other. A group of draws has a seed of its
+    own, so that each is the same in whatever pass it is made; and the examples come
+    first in it, so that those of an example do not depend on the others behind it.
     """
+    layer, group = vae.posterior_layer, min(_GROUP, num_samples)
+    inside = list(range(2, 2 + len(layer.noise_shape)))
 
-    def draw(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return vae.posterior_layer.sample_and_log_prob(q, (), fold_in(seed, index))
+    def draw(index: tf.Tensor) -> tf.Tensor:
+        shape = tf.concat([q.batch_shape_tensor(), [group], layer.noise_shape], axis=0)
+        noise = standard_noise(layer.noise, shape, fold_in(seed, index), x.dtype)
+        return tf.transpose(noise, [1, 0, *inside])
 
     def terms(indices: tf.Tensor) -> Terms:
-        z, log_q = tf.map_fn(draw, indices, fn_output_signature=(x.dtype, x.dtype))
+        first, count = indices[0], tf.size(indices)
+        skipped = first % group
+        groups = first // group + tf.range((skipped + count + group - 1) // group)
+        noise = tf.map_fn(draw, groups, fn_output_signature=x.dtype)
+        noise = tf.reshape(noise, tf.concat([[-1], tf.shape(noise)[2:]], axis=0))
+        shape = (None, *q.batch_shape, *layer.noise_shape)
+        noise = tf.ensure_shape(noise[skipped : skipped + count], shape)
+        z, log_q = layer.transform(q, noise)
         return vae.terms_at(x, q, z, log_q)
 
     return terms

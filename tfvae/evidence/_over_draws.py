@@ -62,7 +62,7 @@ def blockwise(
 def log_mean_weight(
     log_weights: Callable[[tf.Tensor], tf.Tensor],
     num_samples: Any,
-    samples_per_pass: int,
+    samples_per_pass: Any,
     batch_size: Any,
     dtype: tf.DType,
 ) -> tf.Tensor:
@@ -74,7 +74,8 @@ def log_mean_weight(
         log_weights: Maps the indices [s] of some samples to their log weights
             [s, B], nats.
         num_samples: Number S of samples, an int or an int32 scalar.
-        samples_per_pass: How many indices `log_weights` is given at once.
+        samples_per_pass: How many indices `log_weights` is given at once, an int or
+            an int32 scalar.
         batch_size: The number of examples B.
         dtype: The dtype of the log weights.
 
@@ -99,7 +100,7 @@ def log_mean_weight(
 def mean(
     values: Callable[[tf.Tensor], tf.Tensor],
     num_samples: Any,
-    samples_per_pass: int,
+    samples_per_pass: Any,
     batch_size: Any,
     dtype: tf.DType,
 ) -> tf.Tensor:
@@ -129,7 +130,7 @@ def _accumulate(
     neutral: tf.Tensor,
     values: Callable[[tf.Tensor], tf.Tensor],
     num_samples: Any,
-    samples_per_pass: int,
+    samples_per_pass: Any,
     batch_size: Any,
 ) -> tf.Tensor:
     """Reduces `values` over all samples, a pass at a time."""

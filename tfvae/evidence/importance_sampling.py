@@ -122,8 +122,8 @@ def importance(
             f"Received: {num_samples!r}."
         )
     x, seed = vae._check(x), vae._seed(seed)
-    per_pass = samples_per_pass(vae, num_samples)
-    one_pass = once(vae, _one_pass, per_pass)
+    per_pass = int(samples_per_pass(vae, num_samples, min(len(x), BLOCK)))
+    one_pass = once(vae, _one_pass, num_samples, per_pass)
 
     def part(x: tf.Tensor, seed: tf.Tensor) -> tuple[np.ndarray, ...]:
         weights = np.empty((num_samples, len(x)), x.dtype.as_numpy_dtype)
@@ -146,7 +146,7 @@ def importance(
     return found
 
 
-def _one_pass(vae: Any, num_samples: int) -> Any:
+def _one_pass(vae: Any, num_samples: int, per_pass: int) -> Any:
     """Returns a function from x, a seed and the index of the first draw to the terms.
 
     They are log w and log p(x|z), [S, B] each.
@@ -155,7 +155,8 @@ def _one_pass(vae: Any, num_samples: int) -> Any:
     @tf.function(autograph=False, reduce_retracing=True)
     def one_pass(x: tf.Tensor, seed: tf.Tensor, first: tf.Tensor) -> list[tf.Tensor]:
         q = vae.encoder(x, training=False)
-        terms = terms_at_draws(vae, x, q, seed)(first + tf.range(num_samples))
+        draws = terms_at_draws(vae, x, q, num_samples, seed)
+        terms = draws(first + tf.range(per_pass))
         return [terms.log_weights, terms.log_likelihood]
 
     return one_pass
