@@ -1,6 +1,7 @@
 """Which graphs XLA makes faster."""
 
 import re
+from collections.abc import Iterator
 
 import tensorflow as tf
 
@@ -13,6 +14,10 @@ _NEVER = re.compile(r"PyFunc|Unique|Where$|String|Lookup|Decode|Ragged|Summary")
 """Operations that XLA has not, or only for shapes that are known before."""
 
 
+_LARGE = 300_000
+"""Elements of a half-precision matrix from which its products decide."""
+
+
 def has_gpu() -> bool:
     """Returns whether TensorFlow runs on a GPU."""
     return bool(tf.config.list_physical_devices("GPU"))
@@ -23,7 +28,9 @@ def prefers_xla(graph: tf.Graph) -> bool:
 
     Measured: dense networks are up to twice as fast on a CPU, where most of the time
     goes into operations that XLA makes one of; convolutions there are many times
-    slower, and it is they that take the time. A GPU has fast kernels for both.
+    slower, and it is they that take the time. Large matrices in bfloat16 are multiplied
+    by the processor's own instructions outside of XLA alone, up to 1.5 times as fast. A
+    GPU has fast kernels for all of them.
     """
     definition = graph.as_graph_def()
     nodes = [*definition.node]
@@ -32,4 +39,20 @@ def prefers_xla(graph: tf.Graph) -> bool:
     operations = {node.op for node in nodes}
     if any(_NEVER.search(operation) for operation in operations):
         return False
-    return has_gpu() or not any(_SLOW_ON_CPU.search(op) for op in operations)
+    if has_gpu():
+        return True
+    return not (
+        any(_SLOW_ON_CPU.search(operation) for operation in operations)
+        or any(_is_large_bfloat16(tensor) for tensor in _results(graph))
+    )
+
+
+def _results(graph: tf.Graph) -> Iterator[tf.Tensor]:
+    for operation in graph.get_operations():
+        yield from operation.outputs
+
+
+def _is_large_bfloat16(tensor: tf.Tensor) -> bool:
+    if tensor.dtype != tf.bfloat16 or not tensor.shape.is_fully_defined():
+        return False
+    return tensor.shape.rank == 2 and tensor.shape.num_elements() >= _LARGE

@@ -15,7 +15,6 @@ from tfvae._model import ObjectiveModel
 from tfvae._parts import as_prior, check_parts, check_seed
 from tfvae.distributions import kl_method
 from tfvae.evidence import Marginal
-from tfvae.export import export
 from tfvae.layers import DistributionLayer, distribution_layer
 from tfvae.objectives import Terms
 from tfvae.priors import Prior
@@ -127,7 +126,11 @@ class VAE(ObjectiveModel):
 
     def encode(self, x: Any) -> tfd.Distribution:
         """Returns the posterior q(z|x), batch shape [B], of data x [B, *event]."""
-        return self.encoder(self._check(x, support=False), training=False)
+        x = self._check(x, support=False)
+        if not _is_called_alone():
+            return self.encoder(x, training=False)
+        # A graph runs the network in a tenth of the time of a call of Keras.
+        return self.posterior_layer.from_raw(self._raw_posterior(x))
 
     def decode(self, z: Any) -> tfd.Distribution:
         """Returns the likelihood p(x|z) of latents z.
@@ -388,6 +391,9 @@ class VAE(ObjectiveModel):
                 suffix of a file, an operation has no counterpart in the format, or a
                 signature differs from the model. Nothing is put in place.
         """
+        # A model that is only trained does without it.
+        from tfvae.export import export
+
         num_samples = _checks.positive_int("num_samples", num_samples)
         if examples is not None:
             examples = self._check(examples).numpy()
@@ -435,7 +441,16 @@ class VAE(ObjectiveModel):
     _elbo = _in_graph(_passes.elbo)
     _log_prob = _in_graph(_passes.log_prob)
     _reconstruct = _in_graph(_passes.reconstruct)
+    _next_seed = _in_graph(_passes.next_seed)
+    _raw_posterior = _in_graph(_passes.raw_posterior)
     _sample = _in_graph(_passes.sample)
 
     def _seed(self, seed: Any) -> tf.Tensor:
-        return self.noise.for_call() if seed is None else as_seed(seed)
+        if seed is not None:
+            return as_seed(seed)
+        return self._next_seed() if _is_called_alone() else self.noise.for_call()
+
+
+def _is_called_alone() -> bool:
+    """Whether this is no part of a graph, nor of what replicas do."""
+    return tf.executing_eagerly() and not tf.distribute.has_strategy()

@@ -75,6 +75,7 @@ class Rows:
         def order(_: tf.Tensor) -> tf.data.Dataset:
             # Not the op of `tf.random`, whose numbers would be others.
             found = tf.numpy_function(self._next_order, [], tf.int64)
+            found = tf.ensure_shape(found, [self.size])
             return tf.data.Dataset.from_tensor_slices(found)
 
         def take(rows: tf.Tensor) -> tuple[tf.Tensor, ...]:

@@ -1,0 +1,153 @@
+"""How many steps a call takes, and whether XLA compiles them."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from support.small import small_vae
+from support.training import assert_same_weights, binary
+
+import tfvae
+from tfvae._xla import has_gpu, prefers_xla
+from tfvae.training import choices
+
+X = binary(70)
+LONG = {"batch_size": 1, "epochs": 10}
+
+
+def graph_of(function, *shapes) -> tf.Graph:
+    specs = [tf.TensorSpec(shape, tf.float32) for shape in shapes]
+    return tf.function(function).get_concrete_function(*specs).graph
+
+
+def convolution(x):
+    return tf.nn.conv2d(x, tf.ones([3, 3, 1, 4]), 1, "SAME")
+
+
+GRAPHS = {
+    "dense": (tf.matmul, [(3, 4), (4, 5)], True),
+    "convolution": (convolution, [(2, 8, 8, 1)], False),
+    "inside a function": (tf.function(convolution), [(2, 8, 8, 1)], False),
+    "inside a branch": (
+        lambda x: tf.cond(
+            tf.reduce_sum(x) > 0,
+            lambda: convolution(x[..., :1]),
+            lambda: x,
+        ),
+        [(2, 8, 8, 4)],
+        False,
+    ),
+    "pooling": (lambda x: tf.nn.max_pool2d(x, 2, 2, "SAME"), [(2, 8, 8, 1)], False),
+    "python": (lambda x: tf.numpy_function(np.sin, [x], tf.float32), [(3,)], False),
+}
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_convolutions_stay_out_of_xla_on_a_cpu(name, monkeypatch) -> None:
+    function, shapes, expected = GRAPHS[name]
+    monkeypatch.setattr("tfvae._xla.has_gpu", lambda: False)
+    assert prefers_xla(graph_of(function, *shapes)) is expected
+    monkeypatch.setattr("tfvae._xla.has_gpu", lambda: True)
+    assert prefers_xla(graph_of(function, *shapes)) is (name != "python")
+
+
+@pytest.mark.parametrize(
+    ("batches", "batch_bytes", "expected"),
+    [
+        (None, 0, 50),
+        (1, 0, 1),
+        (50, 0, 50),
+        (51, 0, 26),
+        (600, 0, 50),
+        (469, 0, 47),
+        (None, 2**25 / 7, 7),
+        (100, 2**25 / 7, 7),
+        (100, 2**30, 1),
+    ],
+)
+def test_steps_at_once(batches, batch_bytes, expected) -> None:
+    assert choices.steps_at_once(batches, batch_bytes) == expected
+
+
+def image_vae() -> tfvae.VAE:
+    shape = (8, 8, 1)
+    encoder = [tfvae.networks.conv(shape, (4,)), tfvae.layers.Normal(2)]
+    back = tfvae.networks.conv_transpose((2,), shape[:2], (4,))
+    decoder = [back, tfvae.layers.Bernoulli(shape)]
+    return tfvae.VAE(keras.Sequential(encoder), keras.Sequential(decoder), seed=0)
+
+
+def test_what_is_chosen_is_told(capsys) -> None:
+    def told(vae, x=X, **arguments) -> str:
+        capsys.readouterr()
+        vae.fit(x, verbose=2, **arguments)
+        return next(
+            line
+            for line in capsys.readouterr().out.splitlines()
+            if "per execution" in line
+        )
+
+    if has_gpu():
+        pytest.skip("on a GPU the choices are others")
+    vae = small_vae()
+    vae.compile("adam")
+    words = "3 steps per execution in a plain graph, for XLA takes longer to compile"
+    assert told(vae).startswith(words)
+    assert told(vae, **LONG).startswith("35 steps per execution in one XLA program")
+    assert told(vae, **LONG).startswith("35 steps per execution in one XLA program")
+    vae.compile("adam", jit_compile=False, steps_per_execution=2)
+    words = "2 steps per execution in a plain graph, as `jit_compile` says."
+    assert told(vae, **LONG) == words
+
+    vae = image_vae()
+    vae.compile("adam")
+    words = "35 steps per execution in a plain graph, which is faster for these"
+    assert told(vae, binary(70, 64).reshape(-1, 8, 8, 1), **LONG).startswith(words)
+    vae.fit(binary(4, 64).reshape(-1, 8, 8, 1), verbose=0)
+    assert "per execution" not in capsys.readouterr().out
+
+
+class NoXLA(tfvae.VAE):
+    """A step with an operation that XLA has not, though its name does not tell."""
+
+    def train_step(self, data):
+        values = tf.linalg.eigvals(tf.eye(2) + tf.reduce_mean(data[0]))
+        return super().train_step(data) | {"value": tf.reduce_sum(tf.abs(values))}
+
+
+def test_a_step_that_xla_refuses_is_taken_without(capsys) -> None:
+    keras.utils.set_random_seed(0)
+    vae = small_vae(seed=5)
+    vae = NoXLA(vae.encoder, vae.decoder, seed=5)
+    vae.compile(keras.optimizers.SGD(0.01))
+    vae.fit(X, verbose=2, shuffle=False, **LONG)
+    assert "XLA cannot compile this step" in capsys.readouterr().out
+    assert int(vae.optimizer.iterations) == 700
+    keras.utils.set_random_seed(0)
+    plain = small_vae(seed=5)
+    plain.compile(keras.optimizers.SGD(0.01), jit_compile=False)
+    plain.fit(X, verbose=0, shuffle=False, **LONG)
+    assert_same_weights(vae, plain, rtol=1e-4, atol=1e-5)
+    vae.compile("adam", jit_compile=True)
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        vae.fit(X, verbose=0)
+
+
+def test_a_layer_without_xla_is_never_compiled(capsys) -> None:
+    class Layer(keras.layers.Dense):
+        def __init__(self, *arguments) -> None:
+            super().__init__(*arguments)
+            self.supports_jit = False
+
+    encoder = [keras.Input((6,)), Layer(4), tfvae.layers.Normal(3)]
+    vae = tfvae.VAE(keras.Sequential(encoder), small_vae().decoder)
+    vae.compile("adam")
+    vae.fit(X, verbose=2, **LONG)
+    words = "a plain graph, for a layer does not support XLA"
+    assert words in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("number", [0, -1, 2.5, "many", None, True])
+def test_a_number_of_steps_is_checked(number) -> None:
+    with pytest.raises(ValueError, match="`steps_per_execution` must be"):
+        small_vae().compile("adam", steps_per_execution=number)
