@@ -132,12 +132,15 @@ def _takes_steps(model: keras.Model, *sources: Source | None) -> bool:
 
 
 class _Feed(NamedTuple):
-    """Data in batches, which are taken from `rows` if there are any."""
+    """Data in batches, which are taken from `rows` if there are any.
+
+    An epoch has so many batches and examples, None if that is not known.
+    """
 
     x: Any
     rows: Rows | None
     batches: int | None
-    size: int | None
+    examples: int | None
     batch_bytes: float = 0.0
 
     def data(self, number: int | None) -> Any:
@@ -162,7 +165,8 @@ def _feed(
         size = len(source.arrays[0])
         batch_size = batch_size or (math.ceil(size / steps) if steps else 32)
         rows = Rows(source.arrays, batch_size, shuffle, seed)
-        return _Feed(None, rows, steps or rows.batches, size)
+        steps = steps or rows.batches
+        return _Feed(None, rows, steps, min(size, steps * batch_size))
     batch_bytes = UNKNOWN_BATCH
     if isinstance(source.x, tf.data.Dataset):
         batch_bytes = bytes_of_batch(source.x.element_spec)
@@ -193,7 +197,7 @@ def _taking(
         steps = Steps(getattr(model, f"{kind}_step"))
         setattr(model, f"{kind}_function", steps)
     total, examples = (
-        None if count is None else count * epochs for count in (feed.batches, feed.size)
+        None if count is None else count * epochs for count in (feed.batches, feed.examples)
     )
     choice = Choice(
         "auto" if options["jit_compile"] == "auto" else model.jit_compile,
