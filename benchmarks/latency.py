@@ -64,13 +64,35 @@ def calls(vae: tfvae.VAE, folder: Path, batch: int) -> dict[str, Call]:
             interpreter = Interpreter(str(file), num_threads=threads)
             runner = interpreter.get_signature_runner("decode")
             found[name] = lambda runner=runner: runner(z=z)
+    interpreter = Interpreter(str(folder / f"bare-{batch}.tflite"), num_threads=1)
+    runner = interpreter.get_signature_runner("decode")
+    found["LiteRT, bare network"] = lambda: runner(z=z)
     return found
+
+
+def convert_bare_network(vae: tfvae.VAE, folder: Path, batch: int) -> None:
+    """The decoder without a distribution, converted without tfvae: only its mean."""
+    units = vae.likelihood_layer.event_shape[-1]
+    network = keras.Sequential(
+        [*vae.decoder.layers[:-1], keras.layers.Dense(units, "sigmoid")]
+    )
+    archive = keras.export.ExportArchive()
+    archive.track(network)
+    spec = tf.TensorSpec((batch, *vae.posterior_layer.event_shape), name="z")
+    network(tf.zeros(spec.shape))
+    archive.add_endpoint("decode", network.call, input_signature=[spec])
+    archive.write_out(folder / f"bare-{batch}", verbose=False)
+    converter = tf.lite.TFLiteConverter.from_saved_model(
+        str(folder / f"bare-{batch}"), signature_keys=["decode"]
+    )
+    (folder / f"bare-{batch}.tflite").write_bytes(converter.convert())
 
 
 def export(vae: tfvae.VAE, folder: Path) -> None:
     vae.export(folder / "1", verbose=False)
     vae.export(folder / "onnx", format="onnx", verbose=False)
     for batch in BATCHES:
+        convert_bare_network(vae, folder, batch)
         for precision in ("float32", "dynamic_int8"):
             vae.export(
                 folder / f"{precision}-{batch}.tflite",
