@@ -197,7 +197,8 @@ def _taking(
         steps = Steps(getattr(model, f"{kind}_step"))
         setattr(model, f"{kind}_function", steps)
     total, examples = (
-        None if count is None else count * epochs for count in (feed.batches, feed.examples)
+        None if count is None else count * epochs
+        for count in (feed.batches, feed.examples)
     )
     choice = Choice(
         "auto" if options["jit_compile"] == "auto" else model.jit_compile,
