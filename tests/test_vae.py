@@ -278,3 +278,46 @@ def test_parts_that_do_not_fit_are_refused(make, message) -> None:
 def test_arguments_that_mean_nothing_are_refused(call, message) -> None:
     with pytest.raises(ValueError, match=message):
         call(small_vae(), binary(5))
+
+
+POSTERIORS = [
+    tfvae.layers.Normal(3, scale="shared"),
+    tfvae.layers.MultivariateNormalTriL(3),
+    tfvae.layers.InverseAutoregressiveFlow(3),
+    tfvae.layers.Mixture(tfvae.layers.Normal(3), 2),
+]
+
+
+@pytest.mark.parametrize("layer", POSTERIORS, ids=lambda layer: type(layer).__name__)
+def test_encode_is_the_encoder_with_its_gradients(layer) -> None:
+    vae, x = small_vae(posterior=layer), binary(5)
+    z = np.random.normal(size=(5, 3)).astype("float32")
+    found = []
+    for encode in (vae.encode, lambda x: vae.encoder(x, training=False)):
+        with tf.GradientTape() as tape:
+            q = encode(tf.constant(x))
+            log_q = q.log_prob(z)
+        gradients = tape.gradient(log_q, vae.encoder.trainable_variables)
+        found.append((q, log_q, gradients))
+    (q, log_q, gradients), (other, *expected) = found
+    assert type(q) is type(other)
+    assert (q.batch_shape, q.event_shape) == (other.batch_shape, other.event_shape)
+    np.testing.assert_allclose(log_q, expected[0], rtol=1e-5, atol=1e-5)
+    for one, two in zip(gradients, expected[1], strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-5)
+
+
+def test_encode_follows_the_weights() -> None:
+    vae, x = small_vae(), binary(5)
+    vae.encode(x)
+    vae.set_weights([0.5 * weight + 0.1 for weight in vae.get_weights()])
+    loc, scale = Oracle(vae).posterior(x)
+    np.testing.assert_allclose(vae.encode(x).mean(), loc, **close)
+    np.testing.assert_allclose(vae.encode(x).stddev(), scale, **close)
+
+
+def test_seeds_of_calls_are_those_of_the_stream() -> None:
+    vae, again = small_vae(), small_vae()
+    for _ in range(3):
+        np.testing.assert_array_equal(vae._seed(None), again.noise.for_call())
+    np.testing.assert_array_equal(vae.noise.state, again.noise.state)

@@ -18,10 +18,12 @@ __all__ = [
     "look_at_schedule",
     "mean_of_examples",
     "normal_from_uniforms",
+    "normals_from_uniforms",
     "positive",
     "positive_inverse",
     "split_seed",
     "standard_noise",
+    "uniforms_from_bits",
 ]
 
 LOG_2PI = math.log(2.0 * math.pi)
@@ -132,10 +134,17 @@ def standard_noise(
     size = tf.reduce_prod(tf.cast(shape, tf.int32))
     # A pair of uniforms makes a pair of normals, which stand side by side.
     pairs = _uniform(tf.stack([(size + 1) // 2, 2]), seed, dtype)
-    u, v = tf.unstack(pairs, axis=-1)
-    radius, angle = tf.sqrt(-2.0 * tf.math.log(u)), 2.0 * math.pi * v
-    normals = tf.stack([radius * tf.cos(angle), radius * tf.sin(angle)], axis=-1)
+    normals = tf.stack(normals_from_uniforms(*tf.unstack(pairs, axis=-1)), axis=-1)
     return tf.reshape(tf.reshape(normals, [-1])[:size], shape)
+
+
+def normals_from_uniforms(u: tf.Tensor, v: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Makes two standard normals of two uniforms on (0, 1) each (Box and Muller).
+
+    sqrt(-2 log u) cos(2 pi v),   sqrt(-2 log u) sin(2 pi v)
+    """
+    radius, angle = tf.sqrt(-2.0 * tf.math.log(u)), 2.0 * math.pi * v
+    return radius * tf.cos(angle), radius * tf.sin(angle)
 
 
 def normal_from_uniforms(u: tf.Tensor, v: tf.Tensor) -> tf.Tensor:
@@ -146,13 +155,21 @@ def normal_from_uniforms(u: tf.Tensor, v: tf.Tensor) -> tf.Tensor:
     return tf.sqrt(-2.0 * tf.math.log(u)) * tf.cos(2.0 * math.pi * v)
 
 
-def _uniform(shape: Any, seed: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
-    bits_dtype, wide, digits = tf.uint32, tf.float32, 23
-    if dtype == tf.float64:
-        bits_dtype, wide, digits = tf.uint64, tf.float64, 52
-    bits = tf.random.stateless_uniform(
-        shape, seed, minval=None, maxval=None, dtype=bits_dtype, alg=_ALGORITHM
-    )
-    unused = tf.constant(bits_dtype.size * 8 - digits, bits_dtype)
+def uniforms_from_bits(bits: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
+    """Makes uniforms on (0, 1) of random bits: 64 for float64, 32 for the others."""
+    wide, digits = (tf.float64, 52) if dtype == tf.float64 else (tf.float32, 23)
+    unused = tf.constant(bits.dtype.size * 8 - digits, bits.dtype)
     cell = tf.cast(tf.bitwise.right_shift(bits, unused), wide)
     return tf.cast((cell + 0.5) * 2.0**-digits, dtype)
+
+
+def _uniform(shape: Any, seed: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
+    bits = tf.random.stateless_uniform(
+        shape,
+        seed,
+        minval=None,
+        maxval=None,
+        dtype=tf.uint64 if dtype == tf.float64 else tf.uint32,
+        alg=_ALGORITHM,
+    )
+    return uniforms_from_bits(bits, dtype)

@@ -14,11 +14,19 @@ from tfvae import _checks
 from tfvae._math import split_seed
 from tfvae.distributions import closed_form_kl
 from tfvae.evidence._model import draw_prior, samples_per_pass, terms_at_draws
-from tfvae.evidence._over_draws import blockwise, log_mean_weight, mean
+from tfvae.evidence._over_draws import blockwise, log_mean_weight, mean, static_size
 
-__all__ = ["decode", "elbo", "log_prob", "reconstruct", "sample"]
+__all__ = [
+    "decode",
+    "elbo",
+    "log_prob",
+    "next_seed",
+    "raw_posterior",
+    "reconstruct",
+    "sample",
+]
 
-Block = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
+Block = Callable[[Any, Any, tf.Tensor], tf.Tensor]
 
 
 def decode(vae: Any, z: tf.Tensor, training: bool = False) -> tfd.Distribution:
@@ -37,10 +45,23 @@ def decode(vae: Any, z: tf.Tensor, training: bool = False) -> tfd.Distribution:
     return vae.likelihood_layer.with_batch_shape(likelihood, static)
 
 
+def raw_posterior(vae: Any, x: tf.Tensor) -> tf.Tensor:
+    """The raw parameters that `vae.posterior_layer.from_raw` makes q(z|x) of."""
+    seen: list[tf.Tensor] = []
+    with vae.posterior_layer.watch_raw(seen.append):
+        vae.encoder(x, training=False)
+    return seen[-1]
+
+
+def next_seed(vae: Any) -> tf.Tensor:
+    """The seed of the next call that was given none."""
+    return vae.noise.for_call()
+
+
 def elbo(vae: Any, x: tf.Tensor, num_samples: int, seed: tf.Tensor) -> tf.Tensor:
     """The ELBO [B] over `num_samples` draws, with the KL in closed form if any."""
 
-    def block(start: tf.Tensor, stop: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    def block(start: Any, stop: Any, seed: tf.Tensor) -> tf.Tensor:
         part = x[start:stop]
         q = vae.encoder(part, training=False)
         kl = closed_form_kl(q, vae.prior)
@@ -49,30 +70,30 @@ def elbo(vae: Any, x: tf.Tensor, num_samples: int, seed: tf.Tensor) -> tf.Tensor
         likelihood = "log_likelihood"
         return _over_draws(vae, mean, likelihood, part, q, num_samples, seed) - kl
 
-    return blockwise(block, tf.shape(x)[0], seed, (), x.dtype)
+    return blockwise(block, static_size(x), seed, (), x.dtype)
 
 
 def log_prob(vae: Any, x: tf.Tensor, num_samples: int, seed: tf.Tensor) -> tf.Tensor:
     """The importance-weighted estimate of log p(x), [B]."""
 
-    def block(start: tf.Tensor, stop: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    def block(start: Any, stop: Any, seed: tf.Tensor) -> tf.Tensor:
         part, estimator = x[start:stop], log_mean_weight
         q = vae.encoder(part, training=False)
         return _over_draws(vae, estimator, "log_weights", part, q, num_samples, seed)
 
-    return blockwise(block, tf.shape(x)[0], seed, (), x.dtype)
+    return blockwise(block, static_size(x), seed, (), x.dtype)
 
 
 def reconstruct(vae: Any, x: tf.Tensor) -> tf.Tensor:
     """E[x|z] at the location of q(z|x), [B, *event]."""
 
-    def block(start: tf.Tensor, stop: tf.Tensor, _: tf.Tensor) -> tf.Tensor:
+    def block(start: Any, stop: Any, _: tf.Tensor) -> tf.Tensor:
         part, layer = x[start:stop], vae.likelihood_layer
         q = vae.encoder(part, training=False)
         likelihood = vae.decode(vae.posterior_layer.location(q))
         return layer.location(layer.observe(likelihood, part))
 
-    return _blocks_of_x(vae, block, tf.shape(x)[0], tf.zeros([2], tf.int32))
+    return _blocks_of_x(vae, block, static_size(x), tf.zeros([2], tf.int32))
 
 
 def sample(
@@ -81,7 +102,7 @@ def sample(
     """Draws from p(x), or E[x|z] at draws of z, [num_samples, *event]."""
     layer = vae.likelihood_layer
 
-    def block(start: tf.Tensor, stop: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    def block(start: Any, stop: Any, seed: tf.Tensor) -> tf.Tensor:
         z_seed, x_seed = split_seed(seed)
         likelihood = vae.decode(draw_prior(vae, stop - start, z_seed))
         if mean:
@@ -101,12 +122,12 @@ def _over_draws(
     seed: tf.Tensor,
 ) -> tf.Tensor:
     """Gives an estimator one of the `Terms` at the draws that it asks for."""
-    terms = terms_at_draws(vae, x, q, num_samples, seed)
+    terms = terms_at_draws(vae, x, q, seed)
 
-    def values(indices: tf.Tensor) -> tf.Tensor:
-        return getattr(terms(indices), term)
+    def values(first: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+        return getattr(terms(first, count), term)
 
-    size = tf.shape(x)[0]
+    size = static_size(x)
     per_pass = samples_per_pass(vae, num_samples, size)
     return estimator(values, num_samples, per_pass, size, x.dtype)
 

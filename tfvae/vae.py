@@ -266,7 +266,8 @@ class VAE(ObjectiveModel):
 
         In expectation it is a lower bound on log p(x) that is never below the ELBO
         and rises to log p(x) with S. Samples and examples are taken a few at a time,
-        so memory grows with neither.
+        so memory grows with neither: a pass is as large as the widest layer of the
+        decoder allows. The draws of an example are the same however many follow.
 
         Args:
             x: Data [B, *event] in the support of the likelihood.

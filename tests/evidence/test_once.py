@@ -34,7 +34,7 @@ def tracings(vae: tfvae.VAE) -> dict[str, int]:
     """How often each graph was traced."""
     counts = {}
     for (build, *arguments), built in vae._built_for_evidence.items():
-        for name, part in [("", built), *vars(built).items()]:
+        for name, part in [("", built), *getattr(built, "__dict__", {}).items()]:
             if isinstance(part, tf.types.experimental.PolymorphicFunction):
                 key = f"{build.__qualname__} {arguments} {name}"
                 counts[key] = part.experimental_get_tracing_count()

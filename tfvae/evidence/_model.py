@@ -12,7 +12,8 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from tfvae._math import fold_in, standard_noise
-from tfvae.evidence._over_draws import BLOCK
+from tfvae.evidence._draws import noise_of_draws
+from tfvae.evidence._over_draws import BLOCK, static_size
 from tfvae.objectives import Terms
 
 __all__ = [
@@ -32,14 +33,11 @@ __all__ = [
 ]
 
 _NUMBERS_PER_PASS = 3_300_000
-"""Elements of x that one pass of the decoder makes, about, so that they stay in cache
-and a wide decoder stays in memory."""
+"""Numbers in the largest tensor that one pass of the decoder makes, about: enough for
+the cores, and few for the memory."""
 
-_GROUP = 16
-"""Draws of an example that share a seed."""
-
-_GROUPS_PER_PASS = 64
-"""The largest number of such groups in a pass."""
+_MOST_PER_PASS = 1000
+"""The largest number of draws for each example in a pass."""
 
 _NARROWEST = 200
 """Hidden layers are seldom narrower than this many units."""
@@ -62,49 +60,61 @@ def once(vae: Any, build: Callable[..., Any], *arguments: Any) -> Any:
     return built[build, arguments]
 
 
-def samples_per_pass(vae: Any, num_samples: int, batch_size: Any = BLOCK) -> tf.Tensor:
+def samples_per_pass(vae: Any, num_samples: int, batch_size: Any = BLOCK) -> Any:
     """Returns how many draws for each example of a block one pass should take.
 
-    They are whole groups, or parts that fill one, or all there are.
+    All passes are of about one size.
 
     Args:
         vae: The model.
         num_samples: Number S of draws for each example.
         batch_size: Number of examples in the block, an int or an int32 scalar.
+
+    Returns:
+        What the number of examples is: an int or an int32 scalar.
     """
-    elements = tf.maximum(batch_size, 1) * math.prod(vae.likelihood_layer.event_shape)
-    most = tf.minimum(_NUMBERS_PER_PASS // elements, _GROUP * _GROUPS_PER_PASS)
-    parts = tf.constant([2**i for i in range(1 + int(math.log2(_GROUP)))])
-    part = tf.reduce_max(tf.where(parts <= most, parts, 1))
-    aligned = tf.where(most < _GROUP, part, most // _GROUP * _GROUP)
-    return tf.minimum(aligned, num_samples)
+    known = isinstance(batch_size, int)
+    low, high = (min, max) if known else (tf.minimum, tf.maximum)
+    elements = high(batch_size, 1) * once(vae, _width)
+    most = high(low(_NUMBERS_PER_PASS // elements, _MOST_PER_PASS), 1)
+    passes = (num_samples + most - 1) // most
+    return (num_samples + passes - 1) // passes
+
+
+def _width(vae: Any) -> int:
+    """Numbers in the largest tensor that the decoder makes of one z."""
+    layer = vae.posterior_layer
+    spec = tf.TensorSpec((None, *layer.event_shape), layer.variable_dtype)
+
+    @tf.function(autograph=False)
+    def decode(z: tf.Tensor) -> dict[str, tf.Tensor]:
+        likelihood = vae.decoder(z, training=False)
+        return vae.likelihood_layer.parameters(likelihood)
+
+    with tf.init_scope():
+        operations = decode.get_concrete_function(spec).graph.get_operations()
+    shapes = [t.shape for operation in operations for t in operation.outputs]
+    # A tensor with no number of examples is a weight, or one for all of them.
+    sizes = [s[1:].num_elements() for s in shapes if s.rank and s[0] is None]
+    x = math.prod(vae.likelihood_layer.event_shape)
+    return max(x, _NARROWEST, *(size for size in sizes if size is not None))
 
 
 def terms_at_draws(
-    vae: Any, x: tf.Tensor, q: tfd.Distribution, num_samples: int, seed: tf.Tensor
-) -> Callable[[tf.Tensor], Terms]:
-    """Returns the map from the indices [s] of S draws to the terms there, [s, B].
+    vae: Any, x: tf.Tensor, q: tfd.Distribution, seed: tf.Tensor
+) -> Callable[[Any, Any], Terms]:
+    """Returns the map from the first draw and their number s to the terms, [s, B].
 
-    The indices are some that follow each other. A group of draws has a seed of its
-    own, so that each is the same in whatever pass it is made; and the examples come
-    first in it, so that those of an example do not depend on the others behind it.
+    A draw is the same in whatever pass it is made.
     """
-    layer, group = vae.posterior_layer, min(_GROUP, num_samples)
-    inside = list(range(2, 2 + len(layer.noise_shape)))
+    layer = vae.posterior_layer
+    shape = layer.noise_shape
 
-    def draw(index: tf.Tensor) -> tf.Tensor:
-        shape = tf.concat([q.batch_shape_tensor(), [group], layer.noise_shape], axis=0)
-        noise = standard_noise(layer.noise, shape, fold_in(seed, index), x.dtype)
-        return tf.transpose(noise, [1, 0, *inside])
-
-    def terms(indices: tf.Tensor) -> Terms:
-        first, count = indices[0], tf.size(indices)
-        skipped = first % group
-        groups = first // group + tf.range((skipped + count + group - 1) // group)
-        noise = tf.map_fn(draw, groups, fn_output_signature=x.dtype)
-        noise = tf.reshape(noise, tf.concat([[-1], tf.shape(noise)[2:]], axis=0))
-        shape = (None, *q.batch_shape, *layer.noise_shape)
-        noise = tf.ensure_shape(noise[skipped : skipped + count], shape)
+    def terms(first: Any, count: Any) -> Terms:
+        size = static_size(x)
+        draws = first, count
+        noise = noise_of_draws(layer.noise, shape, seed, draws, size, x.dtype)
+        noise = tf.ensure_shape(noise, (None, *q.batch_shape, *shape))
         z, log_q = layer.transform(q, noise)
         return vae.terms_at(x, q, z, log_q)
 

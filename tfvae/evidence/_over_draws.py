@@ -12,14 +12,19 @@ import tensorflow as tf
 
 from tfvae._math import fold_in
 
-__all__ = ["BLOCK", "blockwise", "log_mean_weight", "mean"]
+__all__ = ["BLOCK", "blockwise", "log_mean_weight", "mean", "static_size"]
 
 BLOCK = 256
 """Examples in a block."""
 
 
+def static_size(x: tf.Tensor) -> Any:
+    """Returns the number of examples in x, an int where it is known to the graph."""
+    return tf.shape(x)[0] if x.shape[0] is None else x.shape[0]
+
+
 def blockwise(
-    block: Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor],
+    block: Callable[[Any, Any, tf.Tensor], tf.Tensor],
     size: Any,
     seed: tf.Tensor,
     shape: Sequence[int],
@@ -38,6 +43,8 @@ def blockwise(
     Returns:
         A tensor [N, *shape].
     """
+    if isinstance(size, int) and size <= BLOCK:
+        return block(0, size, fold_in(seed, 0))
     size = tf.cast(size, tf.int32)
     # One empty block where there are no examples, for the shape of the result.
     count = tf.maximum((size + BLOCK - 1) // BLOCK, 1)
@@ -60,7 +67,7 @@ def blockwise(
 
 
 def log_mean_weight(
-    log_weights: Callable[[tf.Tensor], tf.Tensor],
+    log_weights: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
     num_samples: Any,
     samples_per_pass: Any,
     batch_size: Any,
@@ -71,11 +78,11 @@ def log_mean_weight(
         log 1/S sum_s w_s,   w_s = p(x, z_s) / q(z_s | x),   z_s ~ q(z|x)
 
     Args:
-        log_weights: Maps the indices [s] of some samples to their log weights
-            [s, B], nats.
+        log_weights: Maps the index of the first of some samples and their number s
+            to their log weights [s, B], nats.
         num_samples: Number S of samples, an int or an int32 scalar.
-        samples_per_pass: How many indices `log_weights` is given at once, an int or
-            an int32 scalar.
+        samples_per_pass: How many samples `log_weights` is asked for at once at most,
+            an int or an int32 scalar.
         batch_size: The number of examples B.
         dtype: The dtype of the log weights.
 
@@ -98,7 +105,7 @@ def log_mean_weight(
 
 
 def mean(
-    values: Callable[[tf.Tensor], tf.Tensor],
+    values: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
     num_samples: Any,
     samples_per_pass: Any,
     batch_size: Any,
@@ -109,9 +116,10 @@ def mean(
         1/S sum_s v_s
 
     Args:
-        values: Maps the indices [s] of some samples to their values [s, B].
+        values: Maps the index of the first of some samples and their number s to
+            their values [s, B].
         num_samples: As in `log_mean_weight`, like the rest.
-        samples_per_pass: How many indices `values` is given at once.
+        samples_per_pass: How many samples `values` is asked for at once at most.
         batch_size: The number of examples B.
         dtype: The dtype of the values.
 
@@ -128,21 +136,21 @@ def mean(
 def _accumulate(
     reduce: Callable[..., tf.Tensor],
     neutral: tf.Tensor,
-    values: Callable[[tf.Tensor], tf.Tensor],
+    values: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
     num_samples: Any,
     samples_per_pass: Any,
     batch_size: Any,
 ) -> tf.Tensor:
     """Reduces `values` over all samples, a pass at a time."""
+    if isinstance(samples_per_pass, int) and num_samples <= samples_per_pass:
+        return reduce(values(0, num_samples), axis=0)
     num_samples = tf.cast(num_samples, tf.int32)
 
     def add(start: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        indices = start + tf.range(samples_per_pass)
-        # The last pass computes as many as the others; what is too many is masked.
-        valid = (indices < num_samples)[:, None]
-        found = tf.where(valid, values(indices), neutral)
+        count = tf.minimum(samples_per_pass, num_samples - start)
+        found = values(start, count)
         total = reduce(tf.concat([total[None], found], axis=0), axis=0)
-        return start + samples_per_pass, total
+        return start + count, total
 
     _, total = tf.while_loop(
         lambda start, total: start < num_samples,

@@ -194,7 +194,7 @@ def _elbos(vae: Any, num_samples: int) -> Any:
 
     They are the mean of log w over the draws and its standard error, [B] each.
     """
-    per_pass = int(samples_per_pass(vae, num_samples))
+    per_pass = samples_per_pass(vae, num_samples)
     passes = math.ceil(num_samples / per_pass)
 
     @tf.function(autograph=False, reduce_retracing=True)

@@ -122,18 +122,17 @@ def importance(
             f"Received: {num_samples!r}."
         )
     x, seed = vae._check(x), vae._seed(seed)
-    per_pass = int(samples_per_pass(vae, num_samples, min(len(x), BLOCK)))
-    one_pass = once(vae, _one_pass, num_samples, per_pass)
+    per_pass = samples_per_pass(vae, num_samples, min(len(x), BLOCK))
+    one_pass = once(vae, _one_pass)
 
     def part(x: tf.Tensor, seed: tf.Tensor) -> tuple[np.ndarray, ...]:
         weights = np.empty((num_samples, len(x)), x.dtype.as_numpy_dtype)
         likelihood = np.zeros(len(x))
         for first in range(0, num_samples, per_pass):
-            # The last pass draws as many as the others.
             number = min(per_pass, num_samples - first)
-            terms = one_pass(x, seed, tf.constant(first))
-            weights[first : first + number] = terms[0][:number]
-            likelihood += np.sum(numpy64(terms[1][:number]), axis=0)
+            terms = one_pass(x, seed, tf.constant(first), tf.constant(number))
+            weights[first : first + number] = terms[0]
+            likelihood += np.sum(numpy64(terms[1]), axis=0)
         found = _figures(weights, jackknife)
         return *found[:2], likelihood / num_samples, *found[2:]
 
@@ -146,17 +145,18 @@ def importance(
     return found
 
 
-def _one_pass(vae: Any, num_samples: int, per_pass: int) -> Any:
-    """Returns a function from x, a seed and the index of the first draw to the terms.
+def _one_pass(vae: Any) -> Any:
+    """Returns a function from x, a seed, the first draw and their number to the terms.
 
     They are log w and log p(x|z), [S, B] each.
     """
 
     @tf.function(autograph=False, reduce_retracing=True)
-    def one_pass(x: tf.Tensor, seed: tf.Tensor, first: tf.Tensor) -> list[tf.Tensor]:
+    def one_pass(
+        x: tf.Tensor, seed: tf.Tensor, first: tf.Tensor, number: tf.Tensor
+    ) -> list[tf.Tensor]:
         q = vae.encoder(x, training=False)
-        draws = terms_at_draws(vae, x, q, num_samples, seed)
-        terms = draws(first + tf.range(per_pass))
+        terms = terms_at_draws(vae, x, q, seed)(first, number)
         return [terms.log_weights, terms.log_likelihood]
 
     return one_pass

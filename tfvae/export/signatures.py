@@ -22,7 +22,8 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from tfvae._builtins import distinct
-from tfvae._math import fold_in, log_mean_exp
+from tfvae._math import log_mean_exp
+from tfvae.evidence._model import terms_at_draws
 from tfvae.evidence._over_draws import blockwise
 from tfvae.layers import DistributionLayer
 from tfvae.objectives import Terms
@@ -73,7 +74,9 @@ def with_seed(vae: Any, num_samples: int) -> dict[str, Signature]:
 
     def elbo(x: tf.Tensor, seed: tf.Tensor) -> Tensors:
         def block(start: tf.Tensor, stop: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-            terms = vae.terms(x[start:stop], 1, fold_in(seed, 0))
+            part = x[start:stop]
+            q = vae.encoder(part, training=False)
+            terms = terms_at_draws(vae, part, q, seed)(0, 1)
             return tf.stack([terms.reconstruction, terms.kl()], axis=-1)
 
         both = blockwise(block, tf.shape(x)[0], seed, (2,), x.dtype)
