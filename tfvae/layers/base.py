@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar
 
 import keras
+import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
@@ -83,6 +84,10 @@ class DistributionLayer(keras.layers.Layer, abc.ABC):
 
     bits_per_dimension: ClassVar[bool] = False
     """Whether the bound is also reported as bits for each number of the data."""
+
+    compares_arrays: ClassVar[bool] = False
+    """Whether the support is told by comparisons alone, for which an array is not copied
+    into a tensor."""
 
     def __init__(
         self,
@@ -371,6 +376,8 @@ class DistributionLayer(keras.layers.Layer, abc.ABC):
 
     def unsupported(self, x: tf.Tensor) -> tf.Tensor:
         """Returns which elements of `x` are not finite or have no density."""
+        if self.compares_arrays and isinstance(x, np.ndarray) and x.dtype.kind == "f":
+            return ~(np.isfinite(x) & self._in_support(x))
         x = tf.convert_to_tensor(x)
         if not x.dtype.is_floating:
             return ~self._in_support(x)
