@@ -86,8 +86,8 @@ class DistributionLayer(keras.layers.Layer, abc.ABC):
     """Whether the bound is also reported as bits for each number of the data."""
 
     compares_arrays: ClassVar[bool] = False
-    """Whether the support is told by comparisons alone, for which an array is not copied
-    into a tensor."""
+    """Whether the support is told by comparisons alone, which NumPy makes without a
+    copy of an array."""
 
     def __init__(
         self,
