@@ -166,7 +166,7 @@ class CheckedModel(keras.Model, abc.ABC):
             An array [N, *event].
         """
         source = _data.prepare(self.likelihood_layer, x, support=False)
-        with _data.clear_errors():
+        with _data.clear_errors(), training.predicting(self, self._options):
             return super().predict(
                 source.x,
                 batch_size=batch_size,

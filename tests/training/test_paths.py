@@ -267,6 +267,27 @@ def test_single_batches_between_fits() -> None:
     assert_same_weights(run(jit_compile=True), expected, rtol=1e-4, atol=1e-5)
 
 
+def test_callbacks_may_use_the_model_in_between() -> None:
+    vae = small_vae(seed=5)
+    vae.compile(keras.optimizers.SGD(0.0))
+    rows, single = vae.predict(X, batch_size=8, verbose=0), binary(9, seed=4)
+    logs = vae.test_on_batch(single, return_dict=True)
+    found = []
+
+    class Use(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None) -> None:
+            model = self.model
+            found.append(model.predict(X, batch_size=8, verbose=0))
+            found.append(model.test_on_batch(single, return_dict=True))
+            model.train_on_batch(single)
+
+    vae.fit(X, batch_size=16, epochs=3, verbose=0, validation_data=X, callbacks=[Use()])
+    assert int(vae.optimizer.iterations) == 3 * (5 + 1)
+    for predicted, measured in zip(found[::2], found[1::2], strict=True):
+        np.testing.assert_allclose(predicted, rows, rtol=1e-6)
+        assert measured == pytest.approx(logs, rel=1e-5)
+
+
 def test_half_precision_scales_its_loss_in_the_loop() -> None:
     def run(**way) -> list[float]:
         keras.utils.set_random_seed(3)

@@ -22,7 +22,7 @@ from tfvae.training.choices import (
 from tfvae.training.rows import Rows
 from tfvae.training.steps import Steps
 
-__all__ = ["evaluating", "fitting"]
+__all__ = ["evaluating", "fitting", "predicting"]
 
 Arguments = dict[str, Any]
 Options = Mapping[str, Any]
@@ -113,6 +113,21 @@ def evaluating(
     given["x"] = test.data(number)
     with _taking(model, options, "test", test, number=number):
         yield given
+
+
+@contextlib.contextmanager
+def predicting(model: keras.Model, options: Options) -> Iterator[None]:
+    """Lets Keras predict batch by batch, in the middle of `fit` too.
+
+    Its function of several batches is made once, for one number of them.
+    """
+    before = model.steps_per_execution
+    if options.get("steps_per_execution") == "auto":
+        model.steps_per_execution = 1
+    try:
+        yield
+    finally:
+        model.steps_per_execution = before
 
 
 def _takes_steps(model: keras.Model, *sources: Source | None) -> bool:

@@ -82,7 +82,8 @@ class Steps:
             StopIteration: If no batch is left.
         """
         reading = self._reading
-        if reading.rows is not None:
+        # Single batches that a callback trains on come as a generator of their own.
+        if reading.rows is not None and isinstance(iterator, tf.data.Iterator):
             return self._through_rows(reading, reading.rows, iterator)
         batches = itertools.islice(iterator, reading.number)
         return self._through_batches(reading, batches)
