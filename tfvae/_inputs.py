@@ -72,6 +72,10 @@ class CheckedModel(keras.Model, abc.ABC):
             ValueError: If the data are not as said above.
         """
         _refuse_classes(class_weight)
+        if shuffle not in (True, False, "batch"):
+            raise ValueError(
+                f'`shuffle` must be True, False or "batch". Received: {shuffle!r}.'
+            )
         layer, held = self.likelihood_layer, None
         source = _data.prepare(layer, x, y, sample_weight)
         if validation_data is not None:

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfvae import _checks, _data
+from tfvae import _checks, _data, training
 from tfvae._inputs import CheckedModel
 from tfvae._math import fold_in
 from tfvae._noise import Noise
@@ -129,6 +129,11 @@ class ObjectiveModel(CheckedModel):
             "jit_compile": jit_compile,
             "auto_scale_loss": auto_scale_loss,
         }
+        if jit_compile not in (True, False, "auto"):
+            raise ValueError(
+                '`jit_compile` must be True, False or "auto". '
+                f"Received: {jit_compile!r}."
+            )
         free = steps_per_execution == "auto"
         if not free:
             _checks.positive_int("steps_per_execution", steps_per_execution)
@@ -278,4 +283,4 @@ class ObjectiveModel(CheckedModel):
         if size != self._run.dataset_size:
             self._run.dataset_size = size
             # Compiled steps hold the number as a constant.
-            self.train_function = self.test_function = None
+            training.forget(self)

@@ -13,6 +13,12 @@ _SLOW_ON_CPU = re.compile(r"Conv\d|DepthwiseConv|Pool|Dilation2D|LRN|Resize|Fuse
 _NEVER = re.compile(r"PyFunc|Unique|Where$|String|Lookup|Decode|Ragged|Summary")
 """Operations that XLA has not, or only for shapes that are known before."""
 
+_OTHERWISE = re.compile(
+    r"Random(?!UniformFullInt|GetKeyCounter)|^Assert$|CheckNumerics"
+)
+"""Operations that do something else there: draws (of dropout, say; random bits are the
+same) have other numbers, and assertions are left out."""
+
 
 _LARGE = 300_000
 """Elements of a half-precision matrix from which its products decide."""
@@ -37,7 +43,7 @@ def prefers_xla(graph: tf.Graph) -> bool:
     for function in definition.library.function:
         nodes.extend(function.node_def)
     operations = {node.op for node in nodes}
-    if any(_NEVER.search(operation) for operation in operations):
+    if any(_NEVER.search(op) or _OTHERWISE.search(op) for op in operations):
         return False
     if has_gpu():
         return True

@@ -210,3 +210,17 @@ def test_the_form_for_builtins_is_the_same_density() -> None:
     np.testing.assert_allclose(written_out(x), expected, rtol=1e-5)
     graph = solved.get_concrete_function(x).graph
     assert "MatrixTriangularSolve" in {op.type for op in graph.get_operations()}
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_a_bernoulli_is_exact_over_the_range_of_its_dtype(dtype) -> None:
+    logits = np.concatenate([np.linspace(-60, 60, 201), [-3e4, -1e-3, 1e-3, 3e4]])
+    logits, limits = logits.astype(dtype), np.finfo(dtype)
+    for x in (0, 1):
+        found = distributions.Bernoulli(logits=logits, dtype=dtype).log_prob(x)
+        expected = -np.logaddexp(0, (1 - 2 * x) * logits.astype(float))
+        error = np.abs(found.numpy().astype(float) - expected)
+        # TensorFlow's log1p has relative errors of 1e-6 where it is below 1e-20.
+        scale = np.maximum(np.abs(expected), 1e-9)
+        allowed = 4 * float(limits.eps) * scale + 2 * float(limits.tiny)
+        assert (error <= allowed).all()

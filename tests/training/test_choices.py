@@ -38,6 +38,16 @@ GRAPHS = {
         False,
     ),
     "pooling": (lambda x: tf.nn.max_pool2d(x, 2, 2, "SAME"), [(2, 8, 8, 1)], False),
+    "other draws": (
+        lambda x: tf.random.stateless_normal([3], (1, 2)) + x,
+        [(3,)],
+        False,
+    ),
+    "an assertion": (
+        lambda x: tf.debugging.assert_all_finite(x, "not finite"),
+        [(3,)],
+        False,
+    ),
     "python": (lambda x: tf.numpy_function(np.sin, [x], tf.float32), [(3,)], False),
 }
 
@@ -48,7 +58,9 @@ def test_convolutions_stay_out_of_xla_on_a_cpu(name, monkeypatch) -> None:
     monkeypatch.setattr("tfvae._xla.has_gpu", lambda: False)
     assert prefers_xla(graph_of(function, *shapes)) is expected
     monkeypatch.setattr("tfvae._xla.has_gpu", lambda: True)
-    assert prefers_xla(graph_of(function, *shapes)) is (name != "python")
+    assert prefers_xla(graph_of(function, *shapes)) is (
+        name not in ("python", "other draws", "an assertion")
+    )
 
 
 @pytest.mark.parametrize(
@@ -145,6 +157,32 @@ def test_a_layer_without_xla_is_never_compiled(capsys) -> None:
     vae.fit(X, verbose=2, **LONG)
     words = "a plain graph, for a layer does not support XLA"
     assert words in capsys.readouterr().out
+
+
+def test_subclasses_of_callbacks_keep_their_hooks() -> None:
+    class Saving(keras.callbacks.ModelCheckpoint):
+        def on_train_batch_end(self, batch, logs=None) -> None:
+            super().on_train_batch_end(batch, logs)
+
+    class Stopping(keras.callbacks.TerminateOnNaN):
+        def on_batch_begin(self, batch, logs=None) -> None:
+            pass
+
+    saving = keras.callbacks.ModelCheckpoint
+    assert choices.watches_batches([Saving("a.keras")])
+    assert choices.watches_batches([Stopping()])
+    assert choices.watches_batches([saving("a.keras", save_freq=3)])
+    assert not choices.watches_batches([saving("a.keras")])
+    assert not choices.watches_batches([keras.callbacks.TerminateOnNaN()])
+
+
+def test_unknown_words_are_refused() -> None:
+    vae = small_vae()
+    with pytest.raises(ValueError, match="`jit_compile` must be True, False or"):
+        vae.compile("adam", jit_compile="yes")
+    vae.compile("adam")
+    with pytest.raises(ValueError, match="`shuffle` must be True, False or"):
+        vae.fit(X, shuffle="no", verbose=0)
 
 
 @pytest.mark.parametrize("number", [0, -1, 2.5, "many", None, True])

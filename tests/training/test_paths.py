@@ -288,6 +288,87 @@ def test_callbacks_may_use_the_model_in_between() -> None:
         assert measured == pytest.approx(logs, rel=1e-5)
 
 
+@pytest.mark.parametrize("way", ["eager", "graph", "xla"])
+def test_no_more_steps_than_were_asked_for(way) -> None:
+    endless = tf.data.Dataset.from_tensor_slices(X).batch(5).repeat()
+    vae, seen = small_vae(), []
+    vae.compile("adam", run_eagerly=way == "eager", jit_compile=way == "xla")
+    held = {"validation_data": endless, "validation_steps": 3}
+    # The metrics are those of the validation by then.
+    watch = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda *_: seen.append(float(vae.metrics[0].count))
+    )
+    vae.fit(endless, steps_per_epoch=51, epochs=2, verbose=0, callbacks=[watch], **held)
+    assert int(vae.optimizer.iterations) == 102
+    assert seen == [15.0, 15.0]
+    vae.fit(X, batch_size=1, steps_per_epoch=53, verbose=0, **held)
+    assert int(vae.optimizer.iterations) == 102 + 53
+    vae.evaluate(endless, steps=51, verbose=0)
+    assert float(vae.metrics[0].count) == 255
+
+
+def test_a_fit_inside_of_a_fit() -> None:
+    class Fit(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None) -> None:
+            if len(epochs) < 2:
+                epochs.append(epoch)
+                self.model.fit(X[:33], batch_size=8, verbose=0)
+
+    vae, epochs = small_vae(), []
+    vae.compile("adam")
+    vae.fit(X, batch_size=16, epochs=3, verbose=0, callbacks=[Fit()])
+    assert int(vae.optimizer.iterations) == 3 * 5 + 2 * 5
+
+
+class Counted(tfvae.VAE):
+    """A step that the optimizer does not count, with a log whose shape varies."""
+
+    def train_step(self, data):
+        return {"rows": tf.reduce_sum(data[0], axis=1)}
+
+
+def test_steps_that_count_nothing_see_another_order_each_epoch() -> None:
+    plain, orders = small_vae(), []
+    vae = Counted(plain.encoder, plain.decoder)
+    vae.compile("adam")
+    watch = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda _, logs: orders.append(np.array(logs["rows"]))
+    )
+    vae.fit(X, batch_size=70, epochs=3, verbose=0, callbacks=[watch])
+    assert [len(order) for order in orders] == [70] * 3
+    assert (orders[0] != orders[1]).any()
+    assert (orders[1] != orders[2]).any()
+
+
+def test_a_function_of_ones_own_is_called() -> None:
+    calls = []
+
+    class Own(tfvae.VAE):
+        def make_train_function(self, force=False):
+            step = tf.function(self.train_step)
+
+            def function(iterator):
+                calls.append(1)
+                return step(next(iterator))
+
+            self.train_function = function
+
+    plain = small_vae()
+    vae = Own(plain.encoder, plain.decoder)
+    vae.compile("adam")
+    vae.fit(X, batch_size=16, epochs=2, verbose=0)
+    assert len(calls) == int(vae.optimizer.iterations) == 10
+
+
+def test_data_of_many_sizes_do_not_trace_again() -> None:
+    vae = small_vae()
+    vae.compile("adam")
+    for size in range(30, 40):
+        vae.evaluate(X[:size], batch_size=8, verbose=0)
+    ((loop, _),) = vae.test_function._loops.values()
+    assert loop.experimental_get_tracing_count() <= 2
+
+
 def test_half_precision_scales_its_loss_in_the_loop() -> None:
     def run(**way) -> list[float]:
         keras.utils.set_random_seed(3)

@@ -131,15 +131,15 @@ def watches_batches(callbacks: Iterable[keras.callbacks.Callback]) -> bool:
 
 
 def _watches(callback: keras.callbacks.Callback) -> bool:
-    if isinstance(callback, _CONTENT):
-        return False
-    if isinstance(callback, _SAVING):
-        return callback.save_freq != "epoch"
-    if isinstance(callback, keras.callbacks.TensorBoard):
-        return callback.update_freq != "epoch"
+    content = [keras.callbacks.Callback, *_CONTENT]
+    if getattr(callback, "save_freq", None) == "epoch":
+        content += _SAVING
+    if getattr(callback, "update_freq", None) == "epoch":
+        content.append(keras.callbacks.TensorBoard)
+    # A subclass may have hooks of its own.
     return any(
         hook in vars(callback)
-        or getattr(type(callback), hook) is not getattr(keras.callbacks.Callback, hook)
+        or getattr(type(callback), hook) not in [getattr(c, hook) for c in content]
         for hook in _HOOKS
     )
 

@@ -22,7 +22,7 @@ from tfvae.training.choices import (
 from tfvae.training.rows import Rows
 from tfvae.training.steps import Steps
 
-__all__ = ["evaluating", "fitting", "predicting"]
+__all__ = ["evaluating", "fitting", "forget", "predicting"]
 
 Arguments = dict[str, Any]
 Options = Mapping[str, Any]
@@ -92,6 +92,8 @@ def fitting(
     given["x"] = train.data(number)
     if train.rows is not None:
         given["shuffle"] = False
+        if number is None:
+            given["callbacks"] = _with(given["callbacks"], train.rows)
     if test is not None:
         given["validation_data"] = test.data(number)
     taking = functools.partial(
@@ -133,8 +135,8 @@ def predicting(model: keras.Model, options: Options) -> Iterator[None]:
 def _takes_steps(model: keras.Model, *sources: Source | None) -> bool:
     """Whether `Steps` can take the steps of a model.
 
-    Keras itself takes those of several replicas, those without graphs, and those on
-    what another library loads.
+    Keras itself takes those of several replicas, those without graphs, those on what
+    another library loads, and those of a model that makes functions of its own.
     """
     return (
         model.compiled
@@ -142,6 +144,10 @@ def _takes_steps(model: keras.Model, *sources: Source | None) -> bool:
         and not tf.config.functions_run_eagerly()
         and not tf.distribute.has_strategy()
         and model.distribute_strategy is tf.distribute.get_strategy()
+        and all(
+            getattr(type(model), name) is getattr(keras.Model, name)
+            for name in ("make_train_function", "make_test_function")
+        )
         and not any(source.is_loader for source in sources if source is not None)
     )
 
@@ -149,13 +155,15 @@ def _takes_steps(model: keras.Model, *sources: Source | None) -> bool:
 class _Feed(NamedTuple):
     """Data in batches, which are taken from `rows` if there are any.
 
-    An epoch has so many batches and examples, None if that is not known.
+    An epoch has so many batches and examples, None if that is not known, and `limit`
+    is the number of batches that was asked for.
     """
 
     x: Any
     rows: Rows | None
     batches: int | None
     examples: int | None
+    limit: int | None = None
     batch_bytes: float = 0.0
 
     def data(self, number: int | None) -> Any:
@@ -179,15 +187,16 @@ def _feed(
     if source.arrays:
         size = len(source.arrays[0])
         batch_size = batch_size or (math.ceil(size / steps) if steps else 32)
+        batch_size = min(batch_size, size)
         rows = Rows(source.arrays, batch_size, shuffle, seed)
-        steps = steps or rows.batches
-        return _Feed(None, rows, steps, min(size, steps * batch_size))
-    batch_bytes = UNKNOWN_BATCH
+        batches = steps or rows.batches
+        return _Feed(None, rows, batches, min(size, batches * batch_size), steps)
+    batch_bytes, limit = UNKNOWN_BATCH, steps
     if isinstance(source.x, tf.data.Dataset):
         batch_bytes = bytes_of_batch(source.x.element_spec)
         batches = int(source.x.cardinality())
         steps = steps or (batches if batches >= 0 else None)
-    return _Feed(source.x, None, steps, source.size, batch_bytes)
+    return _Feed(source.x, None, steps, source.size, limit, batch_bytes)
 
 
 @contextlib.contextmanager
@@ -223,10 +232,28 @@ def _taking(
     before = model.steps_per_execution
     model.steps_per_execution = number
     try:
-        with steps.reading(feed.rows, number, choice, tell):
+        with steps.reading(feed.rows, number, choice, tell, feed.limit):
             yield
     finally:
         model.steps_per_execution = before
+
+
+def _with(callbacks: Any, rows: Rows) -> Any:
+    """The callbacks, and one that puts the rows into the order of each epoch."""
+    start = keras.callbacks.LambdaCallback(on_epoch_begin=lambda *_: rows.start())
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        callbacks.append(start)
+        return callbacks
+    return [start, *keras.tree.flatten(callbacks or [])]
+
+
+def forget(model: keras.Model) -> None:
+    """Has the steps of a model traced again when they are next taken."""
+    for name in ("train_function", "test_function"):
+        if isinstance(steps := getattr(model, name), Steps):
+            steps.forget()
+        else:
+            setattr(model, name, None)
 
 
 def _number(options: Options, feed: _Feed, callbacks: Any) -> int:

@@ -1,6 +1,7 @@
 """Arrays whose rows are taken batch by batch, in a new order each epoch."""
 
 import math
+import weakref
 from collections.abc import Callable
 
 import keras
@@ -44,6 +45,7 @@ class Rows:
         self.shuffle = shuffle
         self._seed = seed
         self.order: tf.Tensor | None = None
+        self._started: list[tuple[int, ...]] = []
 
     @property
     def size(self) -> int:
@@ -65,16 +67,30 @@ class Rows:
         if self.shuffle:
             self.order = tf.constant(self._next_order())
 
+    def _next_order(self) -> np.ndarray:
+        seed = self._seed()
+        # A step of one's own need not count in the number that the seed is made of.
+        repeated = len(self._started) if seed in self._started else 0
+        self._started = [*self._started, seed] if repeated else [seed]
+        return self._permuted(np.random.default_rng((*seed, repeated)))
+
     def as_numbers(self) -> tf.data.Dataset:
         """Returns the numbers of the batches, for who takes the rows from here."""
         return tf.data.Dataset.range(self.batches).with_options(_options())
 
     def as_batches(self) -> tf.data.Dataset:
-        """Returns the batches themselves, in a new order for each iterator."""
+        """Returns the batches themselves, in the order that `start` has made."""
+        reference = weakref.ref(self)
+
+        def current() -> np.ndarray:
+            # TensorFlow keeps this function for ever: it must not keep the arrays.
+            rows = reference()
+            assert rows is not None
+            # Keras may look at a batch before the first epoch begins.
+            return np.arange(rows.size) if rows.order is None else rows.order.numpy()
 
         def order(_: tf.Tensor) -> tf.data.Dataset:
-            # Not the op of `tf.random`, whose numbers would be others.
-            found = tf.numpy_function(self._next_order, [], tf.int64)
+            found = tf.numpy_function(current, [], tf.int64)
             found = tf.ensure_shape(found, [self.size])
             return tf.data.Dataset.from_tensor_slices(found)
 
@@ -88,8 +104,7 @@ class Rows:
         counted = batches.apply(tf.data.experimental.assert_cardinality(self.batches))
         return counted.with_options(_options()).prefetch(2)
 
-    def _next_order(self) -> np.ndarray:
-        random = np.random.default_rng(self._seed())
+    def _permuted(self, random: np.random.Generator) -> np.ndarray:
         if self.shuffle != "batch":
             return random.permutation(self.size)
         starts = range(0, self.size, self.batch_size)
@@ -129,6 +144,8 @@ def _resident(array: np.ndarray | tf.Tensor) -> tf.Tensor:
         device = "CPU" if array.nbytes > _MOST_ON_DEVICE else "GPU"
         with tf.device(device):
             return tf.constant(array, dtype)
+    if dtype == tf.bfloat16:
+        return tf.constant(array, dtype)
     size = array.size * dtype.size
     buffer = np.empty(size + _ALIGNMENT, np.uint8)
     start = -buffer.ctypes.data % _ALIGNMENT

@@ -28,8 +28,10 @@ class _Reading:
     number: int
     choice: Choice
     tell: Callable[[str], None] | None
+    limit: int | None = None
     epoch: Iterator[Batch] | None = None
     taken: int = 0
+    done: int = 0
     batch_size: int | None = None
 
 
@@ -48,8 +50,9 @@ class Steps:
     """
 
     def __init__(self, step: Callable[[Batch], Logs]) -> None:
-        self._step = tf.function(step, autograph=False, reduce_retracing=True)
+        self._own = step
         self._loops: dict[tuple[Any, ...], tuple[Callable[..., Logs], str]] = {}
+        self.forget()
         self._reading = _Reading(None, 1, Choice(False, False, False), None)
 
     @contextlib.contextmanager
@@ -59,6 +62,7 @@ class Steps:
         number: int,
         choice: Choice,
         tell: Callable[[str], None] | None = None,
+        limit: int | None = None,
     ) -> Iterator[None]:
         """Takes steps as told while the context lasts.
 
@@ -67,13 +71,20 @@ class Steps:
             number: The number of steps in a call.
             choice: Whether XLA compiles them.
             tell: Called with what was chosen, in words. Default: not at all.
+            limit: The number of steps in an epoch, where it was asked for.
+                Default: those that there are.
         """
         before = self._reading
-        self._reading = _Reading(rows, number, choice, tell)
+        self._reading = _Reading(rows, number, choice, tell, limit)
         try:
             yield
         finally:
             self._reading = before
+
+    def forget(self) -> None:
+        """Traces the step again when it is next taken."""
+        self._step = tf.function(self._own, autograph=False, reduce_retracing=True)
+        self._loops.clear()
 
     def __call__(self, iterator: Iterator[Batch]) -> Logs:
         """Takes some steps and returns the logs of the last one.
@@ -83,19 +94,24 @@ class Steps:
         """
         reading = self._reading
         # Single batches that a callback trains on come as a generator of their own.
-        if reading.rows is not None and isinstance(iterator, tf.data.Iterator):
-            return self._through_rows(reading, reading.rows, iterator)
-        batches = itertools.islice(iterator, reading.number)
-        return self._through_batches(reading, batches)
+        if not isinstance(iterator, tf.data.Iterator):
+            return self._through_batches(reading, itertools.islice(iterator, 1))
+        number = reading.number
+        if iterator is not reading.epoch:
+            reading.epoch, reading.taken, reading.done = iterator, 0, 0
+            if reading.rows is not None:
+                reading.rows.start()
+        if reading.limit is not None:
+            # An epoch may end in the middle of what an iterator has.
+            number = min(number, reading.limit - reading.done)
+            reading.done = (reading.done + number) % reading.limit
+        if reading.rows is not None:
+            return self._through_rows(reading, reading.rows, number)
+        return self._through_batches(reading, itertools.islice(iterator, number))
 
-    def _through_rows(
-        self, reading: _Reading, rows: Rows, epoch: Iterator[Batch]
-    ) -> Logs:
-        if epoch is not reading.epoch:
-            reading.epoch, reading.taken = epoch, 0
-            rows.start()
+    def _through_rows(self, reading: _Reading, rows: Rows, number: int) -> Logs:
         first = reading.taken
-        stop = min(first + reading.number, rows.batches)
+        stop = min(first + number, rows.batches)
         if first >= stop:
             raise StopIteration
         reading.taken = stop
@@ -140,6 +156,8 @@ class Steps:
             # One trace of the step serves batches of all sizes.
             step = self._step.get_concrete_function(specs)
             compiled, words = reading.choice.of(step.graph)
+            if not _has_known_logs(step):
+                compiled, words = False, "graphs, for the shape of a log is not known"
             loop = _loop_of(step, size, compiled)
             try:
                 logs = loop(*arguments)
@@ -160,7 +178,22 @@ class Steps:
 def _loop_of(step: Any, size: int, compiled: bool) -> Callable[..., Logs]:
     """A function that calls a traced step on the batches [first, stop) of arrays."""
 
-    @tf.function(autograph=False, jit_compile=compiled)
+    def one_by_one(
+        arrays: Batch, order: tf.Tensor | None, first: tf.Tensor, stop: tf.Tensor
+    ) -> Logs:
+        for i in range(int(first), int(stop)):
+            rows = slice(i * size, (i + 1) * size)
+            if order is not None:
+                taken = [tf.gather(a, order[rows]) for a in tf.nest.flatten(arrays)]
+            else:
+                taken = [array[rows] for array in tf.nest.flatten(arrays)]
+            logs = step(tf.nest.pack_sequence_as(arrays, taken))
+        return logs
+
+    if not _has_known_logs(step):
+        return one_by_one
+
+    @tf.function(autograph=False, jit_compile=compiled, reduce_retracing=True)
     def loop(
         arrays: Batch, order: tf.Tensor | None, first: tf.Tensor, stop: tf.Tensor
     ) -> Logs:
@@ -182,6 +215,14 @@ def _loop_of(step: Any, size: int, compiled: bool) -> Callable[..., Logs]:
         )[1]
 
     return loop
+
+
+def _has_known_logs(step: Any) -> bool:
+    """Whether the loop can carry what a step returns."""
+    return all(
+        isinstance(log, tf.TensorSpec | tf.Tensor) and log.shape.is_fully_defined()
+        for log in tf.nest.flatten(step.structured_outputs)
+    )
 
 
 def _batch_size(batch: Batch) -> int | None:
