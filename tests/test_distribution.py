@@ -35,6 +35,13 @@ def test_the_step_of_two_is_the_step_of_one(results, objective) -> None:
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
+def test_the_seed_chooses_the_order_of_two_as_that_of_one(results) -> None:
+    first, second = results["shuffled_two"]
+    for one, two, again in zip(results["shuffled_one"], first, second, strict=True):
+        np.testing.assert_allclose(two, one, rtol=1e-4, atol=1e-5)
+        np.testing.assert_array_equal(again, two)
+
+
 def test_the_multiplier_moves(results) -> None:
     one, geco = results["one"]["weights"], results["geco_one"]["weights"]
     changes = [np.abs(np.subtract(a, b)).max() for a, b in zip(one, geco, strict=True)]

@@ -59,8 +59,9 @@ def log1p(x: tf.Tensor) -> tf.Tensor:
         return tf.math.log1p(x)
     ratio = x / (2 + x)
     square = tf.square(ratio)
-    series = tf.zeros_like(x)
-    for k in reversed(range(_TERMS)):
+    # From a number: a tensor of zeros would be written into a file, as large as x.
+    series = 1 / (2 * _TERMS - 1)
+    for k in reversed(range(_TERMS - 1)):
         series = 1 / (2 * k + 1) + square * series
     return tf.where(tf.abs(x) < 0.5, 2 * ratio * series, tf.math.log(1 + x))
 

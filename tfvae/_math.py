@@ -152,7 +152,7 @@ def normal_from_uniforms(u: tf.Tensor, v: tf.Tensor) -> tf.Tensor:
 
     normal = sqrt(-2 log u) cos(2 pi v)
     """
-    return tf.sqrt(-2.0 * tf.math.log(u)) * tf.cos(2.0 * math.pi * v)
+    return normals_from_uniforms(u, v)[0]
 
 
 def uniforms_from_bits(bits: tf.Tensor, dtype: tf.DType) -> tf.Tensor:

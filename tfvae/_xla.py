@@ -19,7 +19,6 @@ _OTHERWISE = re.compile(
 """Operations that do something else there: draws (of dropout, say; random bits are the
 same) have other numbers, and assertions are left out."""
 
-
 _LARGE = 300_000
 """Elements of a half-precision matrix from which its products decide."""
 

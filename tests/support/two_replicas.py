@@ -60,6 +60,17 @@ def run(posterior, batches: int, objective=None, **fit_arguments) -> dict:
     }
 
 
+def shuffled() -> list[list[float]]:
+    """The weights after batches whose rows the seed has chosen."""
+    vae = small_vae(posterior=certain())
+    generator = np.random.default_rng(0)
+    vae.set_weights([generator.normal(scale=0.5, size=w.shape) for w in vae.weights])
+    vae.compile(keras.optimizers.SGD(0.1))
+    keras.utils.set_random_seed(7)
+    vae.fit(X, batch_size=8, epochs=3, verbose=0)
+    return [w.astype(float).tolist() for w in vae.get_weights()]
+
+
 def certain() -> tfvae.layers.Normal:
     """A posterior without noise to speak of, so that replicas can be compared."""
     return tfvae.layers.Normal(3, scale=1e-6)
@@ -91,6 +102,7 @@ def main() -> None:
     results = {
         "one": run(certain(), 3, sample_weight=W),
         "geco_one": run(certain(), 3, geco(), sample_weight=W),
+        "shuffled_one": shuffled(),
     }
     strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     with strategy.scope():
@@ -98,6 +110,7 @@ def main() -> None:
         results["geco_two"] = run(certain(), 3, geco(), sample_weight=W)
         results["noisy"] = run(None, 3)
         results["ragged"] = ragged()
+        results["shuffled_two"] = [shuffled(), shuffled()]
     results["draws"] = draws(strategy)
     print(json.dumps(results))
 

@@ -94,9 +94,9 @@ def posterior(
     >>> encoder = keras.Sequential([keras.Input((4,)), tfvae.layers.Normal(2)])
     >>> decoder = keras.Sequential([keras.Input((2,)), tfvae.layers.Normal(4)])
     >>> vae = tfvae.VAE(encoder, decoder)
-    >>> found = tfvae.evidence.posterior(vae, np.zeros((3, 4)), num_samples=800)
+    >>> found = tfvae.evidence.posterior(vae, np.zeros((3, 4)), num_samples=3000)
     >>> found.samples.shape, found.r_hat.shape
-    ((800, 3, 2), (3, 2))
+    ((3000, 3, 2), (3, 2))
 
     Reference: Hoffman and Gelman, "The No-U-Turn sampler", 2014,
     https://arxiv.org/abs/1111.4246; Gelman and Rubin, "Inference from iterative

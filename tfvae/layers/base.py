@@ -85,10 +85,6 @@ class DistributionLayer(keras.layers.Layer, abc.ABC):
     bits_per_dimension: ClassVar[bool] = False
     """Whether the bound is also reported as bits for each number of the data."""
 
-    compares_arrays: ClassVar[bool] = False
-    """Whether the support is told by comparisons alone, which NumPy makes without a
-    copy of an array."""
-
     def __init__(
         self,
         event_shape: int | Sequence[int],
@@ -163,8 +159,8 @@ class DistributionLayer(keras.layers.Layer, abc.ABC):
     def _count_step(self) -> None:
         """Called with each call for training, by those that follow a schedule."""
 
-    def _in_support(self, x: tf.Tensor) -> tf.Tensor:
-        """Which elements of a finite `x` have a density: a boolean like `x`."""
+    def _in_support(self, x: Any) -> Any:
+        """Which elements of a finite `x`, an array or a tensor, have a density."""
         return tf.ones_like(x, dtype=tf.bool)
 
     def _observe(
@@ -374,14 +370,18 @@ class DistributionLayer(keras.layers.Layer, abc.ABC):
         """
         return self._observe(q, x, training, sample_weight)
 
-    def unsupported(self, x: tf.Tensor) -> tf.Tensor:
-        """Returns which elements of `x` are not finite or have no density."""
-        if self.compares_arrays and isinstance(x, np.ndarray) and x.dtype.kind == "f":
-            return ~(np.isfinite(x) & self._in_support(x))
-        x = tf.convert_to_tensor(x)
-        if not x.dtype.is_floating:
-            return ~self._in_support(x)
-        return ~(tf.math.is_finite(x) & self._in_support(x))
+    def unsupported(self, x: Any) -> Any:
+        """Returns which elements of `x` are not finite or have no density.
+
+        Comparisons of an array are left to NumPy, which need not copy it for them.
+        """
+        if not isinstance(x, np.ndarray):
+            x = tf.convert_to_tensor(x)
+        inside = self._in_support(x)
+        if not tf.as_dtype(x.dtype).is_floating:
+            return ~inside
+        is_finite = np.isfinite if isinstance(x, np.ndarray) else tf.math.is_finite
+        return ~(is_finite(x) & inside)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of the constructor."""

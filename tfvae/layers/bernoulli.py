@@ -32,7 +32,6 @@ class Bernoulli(LogitsLayer):
 
     measure = "counting"
     reparameterized = False
-    compares_arrays = True
     support = (
         "exactly 0 and 1 (for grey values use tfvae.layers.ContinuousBernoulli, or "
         "draw binary ones with tfvae.datasets.binarize)"

@@ -74,7 +74,7 @@ class Beta(DistributionLayer):
         return x, q.log_prob(x)
 
     def _in_support(self, x: tf.Tensor) -> tf.Tensor:
-        if not x.dtype.is_floating:
+        if not tf.as_dtype(x.dtype).is_floating:
             return tf.zeros_like(x, dtype=tf.bool)
         # In the precision of the density, where the ends are nearer.
         x = tf.cast(x, self.variable_dtype)

@@ -34,7 +34,6 @@ class ContinuousBernoulli(LogitsLayer):
     https://arxiv.org/abs/1907.06845.
     """
 
-    compares_arrays = True
     support = "numbers from 0 to 1 (divide 8-bit images by 255)"
 
     def _elements(self, logits: tf.Tensor) -> tfd.Distribution:

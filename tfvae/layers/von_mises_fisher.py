@@ -99,8 +99,9 @@ class VonMisesFisher(DistributionLayer):
     def _in_support(self, x: tf.Tensor) -> tf.Tensor:
         wide = tf.cast(x, tf.float64)
         allowed = LONGEST_ERROR
-        if x.dtype.is_floating:
-            allowed = max(allowed, 8 * float(np.finfo(x.dtype.as_numpy_dtype).eps))
+        dtype = tf.as_dtype(x.dtype)
+        if dtype.is_floating:
+            allowed = max(allowed, 8 * float(np.finfo(dtype.as_numpy_dtype).eps))
         error = tf.abs(tf.norm(wide, axis=-1, keepdims=True) - 1)
         return tf.broadcast_to(error <= allowed, tf.shape(x))
 

@@ -3,7 +3,6 @@
 import dataclasses
 import math
 from collections.abc import Iterable
-from typing import Any
 
 import keras
 import tensorflow as tf
@@ -11,9 +10,7 @@ import tensorflow as tf
 from tfvae._xla import prefers_xla
 
 __all__ = [
-    "UNKNOWN_BATCH",
     "Choice",
-    "bytes_of_batch",
     "pays",
     "steps_at_once",
     "watches_batches",
@@ -21,12 +18,6 @@ __all__ = [
 
 STEPS = 50
 """Steps in a call: what a call costs by itself is then a hundredth of it."""
-
-_BYTES = 2**25
-"""Bytes of batches from an iterator that are put together for a call."""
-
-UNKNOWN_BATCH = _BYTES / 10
-"""What a batch of unknown size is taken for."""
 
 _USUAL_BATCH = 256
 """The batch size that is assumed where none is known."""
@@ -65,6 +56,11 @@ class Choice:
         """Whether it is not the user who has chosen."""
         return self.jit_compile == "auto"
 
+    @property
+    def may_compile(self) -> bool:
+        """Whether there are steps that XLA would compile."""
+        return self.supported and self.pays if self.is_free else bool(self.jit_compile)
+
     def of(self, graph: tf.Graph) -> tuple[bool, str]:
         """Returns whether XLA compiles a step, and that in words."""
         if not self.is_free:
@@ -76,36 +72,20 @@ class Choice:
         else:
             compiled = prefers_xla(graph)
             reason = "which is faster for these networks on this device"
-        return (
-            compiled,
-            f"{'one XLA program' if compiled else 'a plain graph'}, {reason}",
-        )
+        name = "one XLA program" if compiled else "a plain graph"
+        return compiled, f"{name}, {reason}"
 
 
-def steps_at_once(batches: int | None, batch_bytes: float = 0) -> int:
+def steps_at_once(batches: int | None) -> int:
     """Returns the number of steps that a call should take.
 
     Args:
         batches: The number of batches of an epoch, None if it is unknown.
-        batch_bytes: Bytes of a batch that has to be put together with the others.
     """
-    number = STEPS
-    if batch_bytes:
-        number = max(1, min(number, math.floor(_BYTES / batch_bytes)))
-    if batches is None or number >= batches:
-        return number if batches is None else batches
+    if batches is None or batches <= STEPS:
+        return batches or STEPS
     # Calls of one size, as far as that goes.
-    return math.ceil(batches / math.ceil(batches / number))
-
-
-def bytes_of_batch(spec: Any) -> float:
-    """Returns the bytes of a batch, or of one of usual size where that is unknown."""
-    total = 0.0
-    for part in tf.nest.flatten(spec):
-        first, *others = part.shape.as_list() if part.shape.rank else [1]
-        sizes = [first or _USUAL_BATCH, *(size or 1 for size in others)]
-        total += part.dtype.size * math.prod(sizes)
-    return total
+    return math.ceil(batches / math.ceil(batches / STEPS))
 
 
 def pays(steps: int | None, examples: int | None, weights: int) -> bool:

@@ -6,19 +6,13 @@ import math
 import random
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
 
-from tfvae.training.choices import (
-    UNKNOWN_BATCH,
-    Choice,
-    bytes_of_batch,
-    pays,
-    steps_at_once,
-    watches_batches,
-)
+from tfvae._data import Source
+from tfvae.training.choices import Choice, pays, steps_at_once, watches_batches
 from tfvae.training.rows import Rows
 from tfvae.training.steps import Steps
 
@@ -26,34 +20,6 @@ __all__ = ["evaluating", "fitting", "forget", "predicting"]
 
 Arguments = dict[str, Any]
 Options = Mapping[str, Any]
-
-
-class Source(Protocol):
-    """Checked data: arrays with an example in each row, or something with batches."""
-
-    @property
-    def x(self) -> Any:
-        """The data as Keras takes them, like `y` and `sample_weight`."""
-
-    @property
-    def y(self) -> Any:
-        """See `x`."""
-
-    @property
-    def sample_weight(self) -> Any:
-        """See `x`."""
-
-    @property
-    def size(self) -> int | None:
-        """The number of examples if it is known."""
-
-    @property
-    def arrays(self) -> tuple[Any, ...]:
-        """The arrays whose rows make a batch; () for other sources."""
-
-    @property
-    def is_loader(self) -> bool:
-        """Whether another library makes the batches."""
 
 
 @contextlib.contextmanager
@@ -163,8 +129,7 @@ class _Feed(NamedTuple):
     rows: Rows | None
     batches: int | None
     examples: int | None
-    limit: int | None = None
-    batch_bytes: float = 0.0
+    limit: int | None
 
     def data(self, number: int | None) -> Any:
         """What Keras is given where `Steps` take this number of them, or none."""
@@ -173,7 +138,7 @@ class _Feed(NamedTuple):
         if number is None or not isinstance(self.x, tf.data.Dataset):
             return self.x
         # The batches of the next call are made during this one.
-        return self.x.prefetch(number)
+        return self.x.prefetch(tf.data.AUTOTUNE)
 
 
 def _feed(
@@ -189,14 +154,13 @@ def _feed(
         batch_size = batch_size or (math.ceil(size / steps) if steps else 32)
         batch_size = min(batch_size, size)
         rows = Rows(source.arrays, batch_size, shuffle, seed)
-        batches = steps or rows.batches
-        return _Feed(None, rows, batches, min(size, batches * batch_size), steps)
-    batch_bytes, limit = UNKNOWN_BATCH, steps
-    if isinstance(source.x, tf.data.Dataset):
-        batch_bytes = bytes_of_batch(source.x.element_spec)
-        batches = int(source.x.cardinality())
-        steps = steps or (batches if batches >= 0 else None)
-    return _Feed(source.x, None, steps, source.size, limit, batch_bytes)
+        taken = steps or rows.batches
+        return _Feed(None, rows, taken, min(size, taken * batch_size), steps)
+    batches = steps
+    if steps is None and isinstance(source.x, tf.data.Dataset):
+        cardinality = int(source.x.cardinality())
+        batches = cardinality if cardinality >= 0 else None
+    return _Feed(source.x, None, batches, source.size, steps)
 
 
 @contextlib.contextmanager
@@ -263,7 +227,7 @@ def _number(options: Options, feed: _Feed, callbacks: Any) -> int:
         callbacks = callbacks.callbacks
     if watches_batches(keras.tree.flatten(callbacks or [])):
         return 1
-    return steps_at_once(feed.batches, feed.batch_bytes)
+    return steps_at_once(feed.batches)
 
 
 def _supports_xla(model: keras.Model) -> bool:

@@ -16,6 +16,9 @@ __all__ = ["Steps"]
 Batch = Any
 Logs = Any
 
+_BYTES = 2**25
+"""Bytes of batches from an iterator that are put together for a call."""
+
 _REFUSALS = (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError)
 """What TensorFlow raises where XLA cannot compile an operation."""
 
@@ -32,7 +35,7 @@ class _Reading:
     epoch: Iterator[Batch] | None = None
     taken: int = 0
     done: int = 0
-    batch_size: int | None = None
+    batch_size: int = 0
 
 
 class Steps:
@@ -41,8 +44,8 @@ class Steps:
     The loop over the steps is part of the compiled function: under XLA the steps are
     one program, and between two of them nothing returns to Python. Batches are taken
     from an iterator, or from `Rows`, where the iterator only tells the epochs apart.
-    A batch of another size than the first one, such as the last of an epoch, is a step
-    of its own, without XLA, which would compile the step again for it.
+    A batch that is smaller than the others, such as the last of an epoch, is a step of
+    its own, without XLA, which would compile the step again for it.
 
     Args:
         step: A function of a batch that returns the logs, such as
@@ -93,9 +96,9 @@ class Steps:
             StopIteration: If no batch is left.
         """
         reading = self._reading
-        # Single batches that a callback trains on come as a generator of their own.
+        # A single batch that a callback trains on comes as a generator of its own.
         if not isinstance(iterator, tf.data.Iterator):
-            return self._through_batches(reading, itertools.islice(iterator, 1))
+            return self._step(next(iterator))
         number = reading.number
         if iterator is not reading.epoch:
             reading.epoch, reading.taken, reading.done = iterator, 0, 0
@@ -122,19 +125,18 @@ class Steps:
 
     def _through_batches(self, reading: _Reading, batches: Iterable[Batch]) -> Logs:
         logs = None
-        for size, group in itertools.groupby(batches, _batch_size):
-            same = list(group)
-            reading.batch_size = reading.batch_size or size
-            if size is None or size != reading.batch_size:
-                for batch in same:
+        for size, full, group in _groups(batches, reading.number):
+            reading.batch_size = max(reading.batch_size, size)
+            if size == 0 or size < reading.batch_size:
+                for batch in group:
                     logs = self._step(batch)
                 continue
-            # Where an epoch ends, the loop has the shape of a full one.
-            missing = [same[0]] * (reading.number - len(same))
+            # Where an epoch ends, the loop has the shape of a full group.
+            missing = [group[0]] * (full - len(group))
             arrays = tf.nest.map_structure(
-                lambda *parts: tf.concat(parts, 0), *same, *missing
+                lambda *parts: tf.concat(parts, 0), *group, *missing
             )
-            logs = self._run(arrays, None, size, 0, len(same))
+            logs = self._run(arrays, None, size, 0, len(group))
         if logs is None:
             raise StopIteration
         return logs
@@ -145,40 +147,60 @@ class Steps:
         """Takes the steps of the batches [first, stop) of arrays."""
         reading = self._reading
         specs = tf.nest.map_structure(
-            lambda a: tf.TensorSpec((None, *a.shape[1:]), a.dtype), arrays
+            lambda a: tf.TensorSpec((size, *a.shape[1:]), a.dtype), arrays
         )
-        key = (*tf.nest.flatten(specs), size, order is None, reading.choice)
+        key = (*tf.nest.flatten(specs), order is None, reading.choice)
         arguments = (arrays, order, tf.constant(first), tf.constant(stop))
         if key in self._loops:
             loop, words = self._loops[key]
             logs = loop(*arguments)
         else:
-            # One trace of the step serves batches of all sizes.
-            step = self._step.get_concrete_function(specs)
-            compiled, words = reading.choice.of(step.graph)
-            if not _has_known_logs(step):
-                compiled, words = False, "graphs, for the shape of a log is not known"
-            loop = _loop_of(step, size, compiled)
-            try:
-                logs = loop(*arguments)
-            except _REFUSALS:
-                # XLA refuses before anything has run.
-                if not compiled or not reading.choice.is_free:
-                    raise
-                words = "a plain graph, for XLA cannot compile this step"
-                loop = _loop_of(step, size, compiled=False)
-                logs = loop(*arguments)
+            loop, words, logs = self._first(specs, size, arguments)
             self._loops[key] = loop, words
         if reading.tell is not None:
             reading.tell(words)
             reading.tell = None
         return logs
 
+    def _first(
+        self, specs: Batch, size: int, arguments: tuple[Any, ...]
+    ) -> tuple[Callable[..., Logs], str, Logs]:
+        """Makes the function that takes the steps, and takes those of a first call.
 
-def _loop_of(step: Any, size: int, compiled: bool) -> Callable[..., Logs]:
+        A step that XLA compiles is traced for XLA and with the size of its batches:
+        otherwise its graph has branches and shapes that XLA may not take.
+        """
+        choice = self._reading.choice
+        step = self._traced(specs, choice.may_compile)
+        compiled, words = choice.of(step.graph)
+        has_known_logs = _has_known_logs(step)
+        if compiled and has_known_logs:
+            loop = _in_a_loop(step, size, compiled)
+            try:
+                return loop, words, loop(*arguments)
+            except _REFUSALS:
+                # XLA refuses before anything has run.
+                if not choice.is_free:
+                    raise
+            words = "a plain graph, for XLA cannot compile this step"
+        if choice.may_compile:
+            step = self._traced(specs, compiled=False)
+        if has_known_logs:
+            loop = _in_a_loop(step, size, compiled=False)
+        else:
+            loop = _one_by_one(step, size)
+            words = "graphs, for the shape of a log is not known"
+        return loop, words, loop(*arguments)
+
+    def _traced(self, specs: Batch, compiled: bool) -> Any:
+        step = tf.function(self._own, autograph=False, jit_compile=compiled)
+        return step.get_concrete_function(specs)
+
+
+def _one_by_one(step: Any, size: int) -> Callable[..., Logs]:
     """A function that calls a traced step on the batches [first, stop) of arrays."""
 
-    def one_by_one(
+    def steps(
         arrays: Batch, order: tf.Tensor | None, first: tf.Tensor, stop: tf.Tensor
     ) -> Logs:
         for i in range(int(first), int(stop)):
@@ -190,11 +212,14 @@ def _loop_of(step: Any, size: int, compiled: bool) -> Callable[..., Logs]:
             logs = step(tf.nest.pack_sequence_as(arrays, taken))
         return logs
 
-    if not _has_known_logs(step):
-        return one_by_one
+    return steps
+
+
+def _in_a_loop(step: Any, size: int, compiled: bool) -> Callable[..., Logs]:
+    """The same as one graph, which XLA compiles if it is told to."""
 
     @tf.function(autograph=False, jit_compile=compiled, reduce_retracing=True)
-    def loop(
+    def steps(
         arrays: Batch, order: tf.Tensor | None, first: tf.Tensor, stop: tf.Tensor
     ) -> Logs:
         def take(i: tf.Tensor, array: tf.Tensor) -> tf.Tensor:
@@ -214,7 +239,7 @@ def _loop_of(step: Any, size: int, compiled: bool) -> Callable[..., Logs]:
             lambda i, _: i < stop, advance, (first, nothing), parallel_iterations=1
         )[1]
 
-    return loop
+    return steps
 
 
 def _has_known_logs(step: Any) -> bool:
@@ -225,10 +250,33 @@ def _has_known_logs(step: Any) -> bool:
     )
 
 
-def _batch_size(batch: Batch) -> int | None:
-    """The number of examples of a batch of tensors; None for anything else."""
+def _groups(
+    batches: Iterable[Batch], number: int
+) -> Iterator[tuple[int, int, list[Batch]]]:
+    """Batches in a row that have one size, the number that would be full, and they."""
+    group: list[Batch] = []
+    size = full = 0
+    for batch in batches:
+        if group and (len(group) == full or size != _batch_size(batch)):
+            yield size, full, group
+            group = []
+        if not group:
+            size = _batch_size(batch)
+            full = max(1, min(number, _BYTES // _bytes(batch))) if size else 1
+        group.append(batch)
+    if group:
+        yield size, full, group
+
+
+def _batch_size(batch: Batch) -> int:
+    """The number of examples of a batch of tensors; 0 for anything else."""
     parts = tf.nest.flatten(batch)
     if not all(isinstance(part, tf.Tensor) and part.shape.rank for part in parts):
-        return None
+        return 0
     sizes = {part.shape[0] for part in parts}
-    return sizes.pop() if len(sizes) == 1 else None
+    return sizes.pop() if len(sizes) == 1 else 0
+
+
+def _bytes(batch: Batch) -> int:
+    parts = tf.nest.flatten(batch)
+    return sum(part.dtype.size * part.shape.num_elements() for part in parts)
