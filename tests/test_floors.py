@@ -21,6 +21,7 @@ FACADE = "tfvae"
 FLOORS = {
     "_builtins": 0,
     "_checks": 0,
+    "_chunks": 0,
     "_math": 0,
     "_xla": 0,
     "distributions": 1,

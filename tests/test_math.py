@@ -134,3 +134,19 @@ def test_seeds_and_noise_are_the_same_under_xla() -> None:
         compiled = tf.function(draws, jit_compile=True)(tf.constant(seed))
         for one, other in zip(plain, compiled, strict=True):
             np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_two_uniforms_make_two_normals(dtype) -> None:
+    rng = np.random.default_rng(4)
+    u, v = rng.random((2, 10**5)).astype(dtype)
+    v[:9] = np.arange(9) / 8  # where one series takes over from another
+    radius = np.sqrt(-2 * np.log(np.longdouble(u)))
+    angle = 2 * np.pi * np.longdouble(v)
+    limit = 8 * np.finfo(dtype).eps
+    normals = _math.normals_from_uniforms(tf.constant(u), tf.constant(v))
+    for function, normal in zip((np.cos, np.sin), normals, strict=True):
+        assert normal.dtype == dtype
+        np.testing.assert_array_less(
+            np.abs(normal - radius * function(angle)), limit * (1 + radius)
+        )

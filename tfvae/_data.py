@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfvae import _checks
+from tfvae._chunks import in_chunks
 from tfvae.layers import DistributionLayer
 
 __all__ = [
@@ -33,9 +34,6 @@ UNSHUFFLED = (tf.data.Dataset, types.GeneratorType)
 
 _LOADERS = ("grain", "torch")
 """Libraries whose loaders Keras reads."""
-
-_ROWS = 1024
-"""Rows of an array that are checked at once, to bound the memory of a check."""
 
 _ASSERTED = re.compile(r"assertion failed: \[tfvae: (.*?)\] \[(.*?)\]", re.DOTALL)
 _RAISED = re.compile(r"ValueError: (`.*?)\n")
@@ -170,21 +168,21 @@ def check_array(
         return x
     if len(x) == 0:
         raise ValueError(f"`{name}` is empty: its shape is {list(x.shape)}.")
-    for start in range(0, len(x), _ROWS):
-        part = np.asarray(x[start : start + _ROWS])
-        finite = _finite(part, layer.variable_dtype)
-        bad = ~finite
-        if support:
-            # Out of any graph, for arrays that the caller's graph closes over.
-            with tf.init_scope():
-                bad |= np.asarray(layer.unsupported(part))
-        if bad.any():
-            place = tuple(np.argwhere(bad)[0])
-            where = ", ".join(map(str, (start + place[0], *place[1:])))
-            raise ValueError(
-                _complaint(layer, name, bool(finite[place]))
-                + f" Received: {part[place]} at [{where}]."
-            )
+
+    def first_bad(rows: slice) -> str | None:
+        part = np.asarray(x[rows])
+        bad = _bad(layer, part, support)
+        if not bad.any():
+            return None
+        place = tuple(np.argwhere(bad)[0])
+        where = ", ".join(map(str, (rows.start + place[0], *place[1:])))
+        finite = _finite(part[place], layer.variable_dtype)
+        complaint = _complaint(layer, name, bool(finite))
+        return f"{complaint} Received: {part[place]} at [{where}]."
+
+    for complaint in in_chunks(first_bad, x):
+        if complaint is not None:
+            raise ValueError(complaint)
     return x
 
 
@@ -229,6 +227,18 @@ def _is_numeric(dtype: Any) -> bool:
     except TypeError:
         return False
     return dtype.is_bool or dtype.is_floating or dtype.is_integer
+
+
+def _bad(layer: DistributionLayer, part: np.ndarray, support: bool) -> np.ndarray:
+    """Which elements are not finite or (with `support`) have no density."""
+    if not support:
+        return ~_finite(part, layer.variable_dtype)
+    # Out of any graph, for arrays that the caller's graph closes over.
+    with tf.init_scope():
+        bad = np.asarray(layer.unsupported(part))
+    if tf.as_dtype(part.dtype) == layer.variable_dtype:
+        return bad
+    return bad | ~_finite(part, layer.variable_dtype)
 
 
 def _finite(part: np.ndarray, dtype: str) -> np.ndarray:

@@ -1,4 +1,6 @@
-"""Keras 3 alone: a VAE in the way of its own example, with a `train_step`."""
+"""Keras 3 alone: a VAE with a `train_step`, as in its own example."""
+
+from collections.abc import Sequence
 
 import fitting
 import keras
@@ -10,62 +12,54 @@ import worker
 from keras import layers, ops
 
 
-class Sampling(layers.Layer):
-    """Uses (z_mean, z_log_var) to sample z, the vector encoding an image."""
+class Draw(layers.Layer):
+    """A draw of z from a mean and the logarithm of a variance."""
 
-    def __init__(self, **kwargs):
-        super().__init__(**kwargs)
-        self.seed_generator = keras.random.SeedGenerator(1337)
+    def __init__(self) -> None:
+        super().__init__()
+        self.noise = keras.random.SeedGenerator(0)
 
-    def call(self, inputs):
-        z_mean, z_log_var = inputs
-        epsilon = keras.random.normal(ops.shape(z_mean), seed=self.seed_generator)
-        return z_mean + ops.exp(0.5 * z_log_var) * epsilon
+    def call(self, parameters: Sequence[tf.Tensor]) -> tf.Tensor:
+        mean, log_variance = parameters
+        noise = keras.random.normal(ops.shape(mean), seed=self.noise)
+        return mean + noise * ops.exp(log_variance / 2)
 
 
-class VAE(keras.Model):
-    def __init__(self, encoder, decoder, **kwargs):
-        super().__init__(**kwargs)
+class StockVAE(keras.Model):
+    """The ELBO with the KL in closed form, and a mean of each of its parts."""
+
+    def __init__(self, encoder: keras.Model, decoder: keras.Model) -> None:
+        super().__init__()
         self.encoder = encoder
         self.decoder = decoder
-        self.total_loss_tracker = keras.metrics.Mean(name="loss")
-        self.reconstruction_loss_tracker = keras.metrics.Mean(
-            name="reconstruction_loss"
-        )
-        self.kl_loss_tracker = keras.metrics.Mean(name="kl_loss")
+        self.means = [keras.metrics.Mean(name) for name in ("loss", "distortion", "kl")]
 
     @property
-    def metrics(self):
-        return [
-            self.total_loss_tracker,
-            self.reconstruction_loss_tracker,
-            self.kl_loss_tracker,
-        ]
+    def metrics(self) -> list[keras.metrics.Metric]:
+        return self.means
 
-    def train_step(self, data):
+    def train_step(self, x: tf.Tensor) -> dict[str, tf.Tensor]:
         with tf.GradientTape() as tape:
-            z_mean, z_log_var, z = self.encoder(data)
-            cross = ops.binary_crossentropy(data, self.decoder(z), from_logits=True)
-            axes = tuple(range(1, len(data.shape)))
-            reconstruction_loss = ops.mean(ops.sum(cross, axis=axes))
-            kl_loss = -0.5 * (1 + z_log_var - ops.square(z_mean) - ops.exp(z_log_var))
-            kl_loss = ops.mean(ops.sum(kl_loss, axis=1))
-            total_loss = reconstruction_loss + kl_loss
-        grads = tape.gradient(total_loss, self.trainable_weights)
-        self.optimizer.apply_gradients(zip(grads, self.trainable_weights, strict=True))
-        self.total_loss_tracker.update_state(total_loss)
-        self.reconstruction_loss_tracker.update_state(reconstruction_loss)
-        self.kl_loss_tracker.update_state(kl_loss)
-        return {metric.name: metric.result() for metric in self.metrics}
+            mean, log_variance, z = self.encoder(x)
+            cross = ops.binary_crossentropy(x, self.decoder(z), from_logits=True)
+            distortion = ops.mean(ops.sum(cross, axis=tuple(range(1, x.shape.rank))))
+            kl = ops.square(mean) + ops.exp(log_variance) - log_variance - 1
+            kl = ops.mean(ops.sum(kl, axis=1)) / 2
+            loss = distortion + kl
+        weights = self.trainable_weights
+        self.optimizer.apply(tape.gradient(loss, weights), weights)
+        for metric, value in zip(self.means, (loss, distortion, kl), strict=True):
+            metric.update_state(value)
+        return {metric.name: metric.result() for metric in self.means}
 
 
-def model(task: worker.Task) -> VAE:
+def model(task: worker.Task) -> StockVAE:
     inputs, *hidden = keras_networks.encoder_layers(task.network, task.width)
     features = keras.Sequential([inputs, *hidden])
     latent = networks.LATENT[task.network]
     z_mean = layers.Dense(latent, name="z_mean")(features.outputs[0])
     z_log_var = layers.Dense(latent, name="z_log_var")(features.outputs[0])
-    z = Sampling()([z_mean, z_log_var])
+    z = Draw()([z_mean, z_log_var])
     encoder = keras.Model(features.inputs, [z_mean, z_log_var, z])
     decoder = keras.Sequential(keras_networks.decoder_layers(task.network, task.width))
     if task.network == "dense":
@@ -75,10 +69,10 @@ def model(task: worker.Task) -> VAE:
         for weight, value in zip(encoder.trainable_weights, order, strict=True):
             weight.assign(value)
         decoder.set_weights(weights[6:])
-    return VAE(encoder, decoder)
+    return StockVAE(encoder, decoder)
 
 
-def compiled(task: worker.Task) -> VAE:
+def compiled(task: worker.Task) -> StockVAE:
     vae = model(task)
     vae.compile(optimizer=keras.optimizers.Adam(), **task.options)
     return vae

@@ -116,7 +116,7 @@ def repeated(task: worker.Task, function: Callable) -> Callable[[], float]:
     def take() -> float:
         for _ in range(steps):
             results = compiled()
-        return float("nan") * len(results)
+        return float("nan") * float(tf.reduce_sum(results[0]))
 
     return take
 

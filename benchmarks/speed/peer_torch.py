@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 
 import networks
+import numpy as np
 import torch
 import worker
 from torch import nn
@@ -108,8 +109,12 @@ def conv(activation: type[nn.Module] = nn.ReLU) -> VAE:
     return vae.to(memory_format=torch.channels_last)
 
 
+def moved(array: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(array).to(torch.get_default_device())
+
+
 def load(task: worker.Task) -> torch.Tensor:
-    x = torch.from_numpy(task.load())
+    x = moved(task.load())
     # A view with the strides of channels last.
     return x.permute(0, 3, 1, 2) if task.network == "conv" else x
 
@@ -165,7 +170,7 @@ def evidence(task: worker.Task) -> Callable[[], float]:
 def products(task: worker.Task) -> Callable[[], float]:
     """The matrix products of all steps of a round, and nothing else."""
     pairs = networks.dense_products(task.batch_size, task.width, task.samples)
-    tensors = [(torch.from_numpy(a), torch.from_numpy(b)) for a, b in pairs]
+    tensors = [(moved(a), moved(b)) for a, b in pairs]
     results = [a @ b for a, b in tensors]
     steps = task.epochs * (len(load(task)) // task.batch_size)
 
@@ -173,7 +178,7 @@ def products(task: worker.Task) -> Callable[[], float]:
         for _ in range(steps):
             for (a, b), result in zip(tensors, results, strict=True):
                 torch.mm(a, b, out=result)
-        return float("nan")
+        return float("nan") * result[0, 0].item()
 
     return take
 
@@ -188,13 +193,15 @@ def convolutions(task: worker.Task) -> Callable[[], float]:
     def take() -> float:
         for _ in range(steps):
             loc, _ = vae.encoder(batch).chunk(2, dim=-1)
-            torch.autograd.grad(vae.decoder(loc), weights, direction)
-        return float("nan")
+            found = torch.autograd.grad(vae.decoder(loc), weights, direction)
+        return float("nan") * found[0].ravel()[0].item()
 
     return take
 
 
 if __name__ == "__main__":
+    if torch.cuda.is_available():
+        torch.set_default_device("cuda")
     worker.serve(
         train=train, evidence=evidence, products=products, convolutions=convolutions
     )

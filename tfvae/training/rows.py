@@ -1,5 +1,6 @@
 """Arrays whose rows are taken batch by batch, in a new order each epoch."""
 
+import collections
 import math
 import weakref
 from collections.abc import Callable
@@ -8,6 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfvae._chunks import in_chunks
 from tfvae._xla import has_gpu
 
 __all__ = ["Rows"]
@@ -150,5 +152,9 @@ def _resident(array: np.ndarray | tf.Tensor) -> tf.Tensor:
     buffer = np.empty(size + _ALIGNMENT, np.uint8)
     start = -buffer.ctypes.data % _ALIGNMENT
     copy = buffer[start : start + size].view(dtype.as_numpy_dtype).reshape(array.shape)
-    copy[...] = array
+
+    def fill(rows: slice) -> None:
+        copy[rows] = array[rows]
+
+    collections.deque(in_chunks(fill, array), maxlen=0)
     return tf.experimental.dlpack.from_dlpack(copy.__dlpack__())
