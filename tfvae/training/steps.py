@@ -193,8 +193,14 @@ class Steps:
         return loop, words, loop(*arguments)
 
     def _traced(self, specs: Batch, compiled: bool) -> Any:
-        step = tf.function(self._own, autograph=False, jit_compile=compiled)
-        return step.get_concrete_function(specs)
+        if compiled:
+            step = tf.function(self._own, autograph=False, jit_compile=True)
+            return step.get_concrete_function(specs)
+        # One trace for batches of all sizes, those that are single steps too.
+        open_specs = tf.nest.map_structure(
+            lambda spec: tf.TensorSpec((None, *spec.shape[1:]), spec.dtype), specs
+        )
+        return self._step.get_concrete_function(open_specs)
 
 
 def _one_by_one(step: Any, size: int) -> Callable[..., Logs]:
