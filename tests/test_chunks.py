@@ -1,4 +1,4 @@
-"""Arrays are looked at in chunks of rows, in order, and no more of them than needed."""
+"""Arrays are looked at in chunks of rows, in order."""
 
 import numpy as np
 import pytest

@@ -143,7 +143,7 @@ def test_two_uniforms_make_two_normals(dtype) -> None:
     v[:9] = np.arange(9) / 8  # where one series takes over from another
     radius = np.sqrt(-2 * np.log(np.longdouble(u)))
     angle = 2 * np.pi * np.longdouble(v)
-    limit = 8 * np.finfo(dtype).eps
+    limit = 2 * np.finfo(dtype).eps
     normals = _math.normals_from_uniforms(tf.constant(u), tf.constant(v))
     for function, normal in zip((np.cos, np.sin), normals, strict=True):
         assert normal.dtype == dtype

@@ -43,11 +43,17 @@ def penalised() -> ELBO:
     return ELBO(penalties=[*geco().penalties, *others])
 
 
-def run(posterior, batches: int, objective=None, **fit_arguments) -> dict:
-    """The weights after steps on all of `X`, the logs, and those of an evaluation."""
+def begun(posterior) -> tfvae.VAE:
+    """A model with the same weights each time."""
     vae = small_vae(posterior=posterior)
     generator = np.random.default_rng(0)
     vae.set_weights([generator.normal(scale=0.5, size=w.shape) for w in vae.weights])
+    return vae
+
+
+def run(posterior, batches: int, objective=None, **fit_arguments) -> dict:
+    """The weights after steps on all of `X`, the logs, and those of an evaluation."""
+    vae = begun(posterior)
     vae.encoder.layers[0].kernel_regularizer = keras.regularizers.L2(0.1)
     vae.compile(keras.optimizers.SGD(0.1), objective)
     history = vae.fit(
@@ -62,9 +68,7 @@ def run(posterior, batches: int, objective=None, **fit_arguments) -> dict:
 
 def shuffled() -> list[list[float]]:
     """The weights after batches whose rows the seed has chosen."""
-    vae = small_vae(posterior=certain())
-    generator = np.random.default_rng(0)
-    vae.set_weights([generator.normal(scale=0.5, size=w.shape) for w in vae.weights])
+    vae = begun(certain())
     vae.compile(keras.optimizers.SGD(0.1))
     keras.utils.set_random_seed(7)
     vae.fit(X, batch_size=8, epochs=3, verbose=0)
